@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The Internet checksum (RFC 1071, RFC 1624). Layer: wire. Knows nothing of headers but the TCP pseudo
+// header. A sum is the plain 64-bit sum of 32-bit words in the machine's own order (RFC 1071 section 2(B):
+// byte order does not matter until the end). It cannot overflow before 16 GiB, so the sums of pieces are
+// joined with `+`.
+#pragma once
+
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "handfast/address.hpp"
+#include "wire/bytes.hpp"
+
+namespace handfast::wire {
+
+/// The two halves of a word, as a sum.
+[[nodiscard]] constexpr std::uint64_t sum_word(std::uint64_t native) {
+  return (native & 0xffffffffu) + (native >> 32);
+}
+
+namespace detail {
+/// Wide enough never to lose a carry: one add and one add-with-carry a word, and nothing that a compiler
+/// would turn into vector code, which costs more than it saves on pieces of a header's size.
+__extension__ using Wide = unsigned __int128;
+
+/// 2^64 counts as 1, like every power of 2^16.
+[[nodiscard]] constexpr std::uint64_t narrow(Wide sum) {
+  return sum_word(static_cast<std::uint64_t>(sum)) + static_cast<std::uint64_t>(sum >> 64);
+}
+
+/// Pieces of at least this many bytes are worth a call of the vectorized loop.
+inline constexpr std::size_t long_sum_bytes = 128;
+[[nodiscard]] std::uint64_t sum_long(const std::byte* from, std::size_t size, std::uint64_t start);
+
+/// Zero to seven bytes as one word, as if zeros followed.
+[[nodiscard]] inline std::uint64_t load_tail(const std::byte* from, std::size_t size) {
+  std::uint64_t word = 0;
+  std::size_t at = 0;
+  const auto place = [&word, &at](std::uint64_t piece, std::size_t width) {
+    word |= piece << 8 * (little_endian ? at : 8 - width - at);
+    at += width;
+  };
+  if ((size & 4) != 0) place(load_native<std::uint32_t>(from), 4);
+  if ((size & 2) != 0) place(load_native<std::uint16_t>(from + at), 2);
+  if ((size & 1) != 0) place(load8(from + at), 1);
+  return word;
+}
+
+/// The last zero to seven bytes before `end` as one word, as if zeros followed. Eight bytes before `end` are
+/// read; no branch.
+[[nodiscard]] inline std::uint64_t load_tail_backwards(const std::byte* end, std::size_t size) {
+  const auto word = load_native<std::uint64_t>(end - 8);
+  const auto surplus = static_cast<unsigned>(56 - 8 * size);
+  return little_endian ? word >> 8 >> surplus : word << 8 << surplus;
+}
+}  // namespace detail
+
+/// The sum of bytes that stand at an even offset of what the checksum covers; an odd last byte counts as if a
+/// zero followed. `start` is another sum.
+[[nodiscard]] inline std::uint64_t sum_bytes(std::span<const std::byte> bytes, std::uint64_t start = 0) {
+  const std::byte* from = bytes.data();
+  std::size_t left = bytes.size();
+  if (left < 8) return start + sum_word(detail::load_tail(from, left));
+  if (left >= detail::long_sum_bytes) return detail::sum_long(from, left, start);
+  detail::Wide sum = 0;
+  for (; left >= 8; left -= 8, from += 8) sum += load_native<std::uint64_t>(from);
+  sum += detail::load_tail_backwards(from + left, left);
+  return start + detail::narrow(sum);
+}
+
+/// Copies and sums in one pass. The two must not overlap.
+std::uint64_t copy_and_sum(std::byte* to, std::span<const std::byte> from, std::uint64_t start = 0);
+
+/// 16 bits in native order, not complemented. Zero only for a sum of zero.
+[[nodiscard]] constexpr std::uint16_t fold(std::uint64_t sum) {
+  // Adding a word to itself turned by half its width leaves in the upper half both halves' sum and its carry.
+  sum += std::rotl(sum, 32);
+  auto half = static_cast<std::uint32_t>(sum >> 32);
+  half += std::rotl(half, 16);
+  return static_cast<std::uint16_t>(half >> 16);
+}
+
+/// The checksum field, ready for a native 16-bit store.
+[[nodiscard]] constexpr std::uint16_t finish(std::uint64_t sum) {
+  return static_cast<std::uint16_t>(~fold(sum));
+}
+
+/// True where a sum over everything, the checksum field included, says intact.
+[[nodiscard]] constexpr bool sum_is_good(std::uint64_t sum) { return fold(sum) == 0xffff; }
+
+/// What a piece contributes that starts at an odd offset, from its sum as if it started at an even one
+/// (RFC 1071 section 2(B)).
+[[nodiscard]] constexpr std::uint64_t sum_at_odd_offset(std::uint64_t sum) {
+  return __builtin_bswap16(fold(sum));
+}
+
+/// A host-order number as it stands in a packet.
+[[nodiscard]] constexpr std::uint64_t sum_of16(std::uint16_t value) { return swap16(value); }
+[[nodiscard]] constexpr std::uint64_t sum_of32(std::uint32_t value) { return swap32(value); }
+
+/// rfc9293 3.1, the pseudo header: addresses, zero, protocol, length of the TCP segment.
+[[nodiscard]] constexpr std::uint64_t pseudo_header_sum(Ipv4Address source, Ipv4Address destination,
+                                                        std::uint8_t protocol, std::uint32_t length) {
+  return sum_of32(source.value) + sum_of32(destination.value) + sum_of32(protocol) + sum_of32(length);
+}
+
+/// The checksum field after a covered piece has changed from `old_sum` to `new_sum` (RFC 1624 equation 3).
+/// Both fields as they stand in memory.
+[[nodiscard]] constexpr std::uint16_t adjust(std::uint16_t checksum, std::uint64_t old_sum,
+                                             std::uint64_t new_sum) {
+  const auto complement = [](std::uint16_t v) { return static_cast<std::uint16_t>(~v); };
+  return finish(std::uint64_t{complement(checksum)} + complement(fold(old_sum)) + fold(new_sum));
+}
+
+}  // namespace handfast::wire

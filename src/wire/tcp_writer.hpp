@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Writing headers late: Ethernet, IPv4 and TCP in front of a payload that is already in the frame.
+// Layer: wire. Knows nothing of connections; what is constant per connection may be handed in as a partial
+// sum.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "base/assert.hpp"
+#include "base/flow_key.hpp"
+#include "base/seq.hpp"
+#include "wire/bytes.hpp"
+#include "wire/checksum.hpp"
+#include "wire/ethernet.hpp"
+#include "wire/frame.hpp"
+#include "wire/ipv4.hpp"
+#include "wire/tcp.hpp"
+
+namespace handfast::wire {
+
+/// Ethernet, IPv4 and TCP headers without TCP options. The payload stands this much and the options further
+/// in.
+inline constexpr std::uint32_t tcp_frame_header_length =
+    ethernet_header_length + ipv4_header_length + tcp_header_length;
+
+struct TcpHeaderFields {
+  FlowKey flow;                ///< local = source, remote = destination
+  std::uint32_t flow_sum = 0;  ///< of flow_sum(flow), kept with the connection; 0: computed here
+  MacAddress source_mac, destination_mac;
+  Seq seq, ack;
+  std::uint16_t window = 0;
+  std::uint16_t urgent = 0;
+  std::uint8_t flags = 0;  ///< TcpFlag bits
+  std::uint8_t tos = 0;
+  std::uint8_t ttl = 64;
+};
+
+/// The part of a segment's checksum that is constant in a connection: addresses, protocol, ports. Never 0.
+[[nodiscard]] constexpr std::uint32_t flow_sum(const FlowKey& flow) {
+  return fold(sum_of32(flow.local_address) + sum_of32(flow.remote_address) + sum_of32(protocol_tcp) +
+              sum_of32(flow.ports));
+}
+
+/// Writes the options into 40 bytes of room, padded with NOP to a multiple of four, and returns their length.
+/// What `options` has is written, whatever the segment; SACK blocks that do not fit are left out.
+[[nodiscard]] std::uint8_t write_options(std::byte* to, const TcpOptions& options);
+
+namespace detail {
+
+/// A 16-bit value in native order, put at byte `at` of a native word that is about to be stored.
+[[nodiscard]] constexpr std::uint64_t place16(std::uint16_t native, unsigned at) {
+  return std::uint64_t{native} << 8 * (little_endian ? at : 6 - at);
+}
+
+/// Copies options behind the header (they may stand there already) and returns their sum.
+[[nodiscard]] inline std::uint64_t put_options(std::byte* to, std::span<const std::byte> options) {
+  std::uint64_t sum = 0;
+  for (std::size_t at = 0; at < options.size(); at += 4) {
+    const auto word = load_native<std::uint32_t>(options.data() + at);
+    store_native(to + at, word);
+    sum += word;
+  }
+  return sum;
+}
+
+inline void put_ipv4(std::byte* ip, const TcpHeaderFields& fields, std::uint32_t total_length,
+                     std::uint8_t offload) {
+  // DF set, identification 0: as in write_ipv4.
+  const std::uint64_t first =
+      swap64((0x45000000u | std::uint64_t{fields.tos} << 16 | total_length) << 32 | 0x4000u);
+  std::uint64_t second = swap64((std::uint64_t{fields.ttl} << 24 | std::uint64_t{protocol_tcp} << 16) << 32 |
+                                fields.flow.local_address);
+  const std::uint32_t third = swap32(fields.flow.remote_address);
+  // A port that does it wants the field to be zero.
+  if ((offload & tx_ip_checksum) == 0)
+    second |= place16(finish(sum_word(first) + sum_word(second) + third), 2);
+  store_native(ip, first);
+  store_native(ip + 8, second);
+  store_native(ip + 16, third);
+}
+
+/// The checksum field's content for a port that finishes it: the pseudo header's sum, not complemented, and
+/// without the length where the port also cuts the segments.
+[[nodiscard]] inline std::uint16_t offloaded_checksum(const FlowKey& flow, std::uint32_t tcp_length,
+                                                      std::uint8_t offload) {
+  const std::uint32_t length = (offload & tx_tcp_segmentation) != 0 ? 0 : tcp_length;
+  return fold(pseudo_header_sum(Ipv4Address{flow.local_address}, Ipv4Address{flow.remote_address},
+                                protocol_tcp, length));
+}
+
+}  // namespace detail
+
+/// Writes the headers at `frame`, in front of `payload_length` bytes that already stand at
+/// frame + tcp_frame_header_length + options.size() and whose sum (copy_and_sum) is `payload_sum`; with
+/// tx_tcp_checksum in `offload` that is not looked at. `options`: a multiple of 4 bytes, at most 40; they may
+/// already stand at frame + tcp_frame_header_length. Returns the frame's length, without padding.
+inline std::uint32_t write_tcp_frame(std::byte* frame, const TcpHeaderFields& fields,
+                                     std::span<const std::byte> options, std::uint32_t payload_length,
+                                     std::uint64_t payload_sum, std::uint8_t offload) {
+  HF_DEBUG_ASSERT(options.size() % 4 == 0 && options.size() <= max_tcp_options_length);
+  const auto header_length = static_cast<std::uint32_t>(tcp_header_length + options.size());
+  const std::uint32_t tcp_length = header_length + payload_length;
+  const std::uint32_t total_length = std::uint32_t{ipv4_header_length} + tcp_length;
+  HF_DEBUG_ASSERT(total_length <= 0xffff);
+
+  write_ethernet(frame, fields.destination_mac, fields.source_mac, ether_type_ipv4);
+  std::byte* const ip = frame + ethernet_header_length;
+  detail::put_ipv4(ip, fields, total_length, offload);
+
+  std::byte* const tcp = ip + ipv4_header_length;
+  const std::uint32_t ports = swap32(fields.flow.ports);
+  const std::uint64_t seq_ack = swap64(std::uint64_t{fields.seq.raw()} << 32 | fields.ack.raw());
+  std::uint64_t last = swap64(
+      (std::uint64_t{header_length / 4} << 28 | std::uint64_t{fields.flags} << 16 | fields.window) << 32 |
+      fields.urgent);
+  const std::uint64_t options_sum = detail::put_options(tcp + tcp_header_length, options);
+  std::uint16_t checksum = 0;
+  if ((offload & (tx_tcp_checksum | tx_tcp_segmentation)) != 0) {
+    checksum = detail::offloaded_checksum(fields.flow, tcp_length, offload);
+  } else {
+    const std::uint32_t constant = fields.flow_sum != 0 ? fields.flow_sum : flow_sum(fields.flow);
+    checksum = finish(constant + sum_of32(tcp_length) + sum_word(seq_ack) + sum_word(last) + options_sum +
+                      payload_sum);
+  }
+  last |= detail::place16(checksum, 4);
+  store_native(tcp, ports);
+  store_native(tcp + 4, seq_ack);
+  store_native(tcp + 12, last);
+  return std::uint32_t{ethernet_header_length} + total_length;
+}
+
+}  // namespace handfast::wire
