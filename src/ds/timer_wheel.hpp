@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// A hierarchical timer wheel: arm, cancel and expire in constant time, whatever the number of timers.
+// Layer: ds. Reads no clock: the caller says what time it is. Never fires early; an exact deadline fires at
+// it.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+
+#include "base/assert.hpp"
+#include "ds/cache_line.hpp"
+#include "ds/timer_node.hpp"
+#include "handfast/time.hpp"
+
+namespace handfast::ds {
+
+/// Five levels of 256 buckets. A bucket of level 0 is one tick of 512 ns, of level 1 a span of 131 us, then
+/// 33.5 ms, 8.6 s and 36.7 min; together 6.5 days, beyond which a node is filed in the farthest bucket and
+/// filed anew from there. The finest level keeps the nodes that a poll must look at few, however many fall
+/// into one span of 131 us.
+///
+/// Filing is lazy: to arm a node for a later time only stores the deadline; the node is filed anew when the
+/// bucket it lies in is reached. A node is hence never filed later than its deadline.
+class TimerWheel {
+ public:
+  static constexpr unsigned tick_bits = 9;
+  static constexpr unsigned level_bits = 8;
+  static constexpr unsigned levels = 5;
+  static constexpr unsigned buckets_per_level = 1u << level_bits;
+
+  explicit TimerWheel(Time start) : now_(start), cursor_(tick_of(start)) {
+    for (detail::TimerLink& head : heads_) detail::TimerList::init_header(&head);
+    detail::TimerList::init_header(&pending_);
+  }
+  TimerWheel(const TimerWheel&) = delete;
+  TimerWheel& operator=(const TimerWheel&) = delete;
+
+  /// Arms the node, or moves its deadline. One that is not after the last advanced time fires at the next
+  /// advance(), also where that is for the same time; never within the call that it is armed in twice.
+  void arm(TimerNode& node, Time deadline) {
+    if (node.armed()) {
+      const bool later = deadline >= node.deadline;
+      if (later || node.filed_ == due_bucket + 1 || tick_of(deadline) >= first_tick(node.filed_ - 1u)) {
+        node.deadline = deadline;
+        // Level 0 is watched by deadline, not by bucket. (Later: whatever was promised before still holds.)
+        if (!later) next_work_ = std::min(next_work_, deadline);
+        return;
+      }
+      remove(node);
+    } else {
+      ++size_;
+    }
+    node.deadline = deadline;
+    file(node);
+  }
+
+  /// Nothing happens if the node is not armed.
+  void cancel(TimerNode& node) {
+    if (!node.armed()) return;
+    remove(node);
+    node.filed_ = 0;
+    if (--size_ == 0 && !advancing_) {
+      next_work_ = Time::max();
+      lag_ = Duration{0};
+    }
+  }
+
+  /// Calls expired(TimerNode&) for each node whose deadline is not after `now`, disarmed before the call; it
+  /// may arm and cancel any node, but not call advance(). At most `limit` nodes are looked at, expired or
+  /// filed anew; what is left comes at the next call. A step back in time is taken for no step at all.
+  /// Returns how many expired. The order is that of the buckets, within a bucket any.
+  template <class F>
+  std::size_t advance(Time now, std::size_t limit, F&& expired) {
+    now_ = std::max(now_, now);
+    if (now_ < next_work_) {  // the usual case: no bucket begins up to now
+      cursor_ = tick_of(now_);
+      return 0;
+    }
+    return advance_slowly(limit, expired);
+  }
+
+  /// nullopt when nothing is armed. Otherwise a time before which nothing expires, and calling advance() for
+  /// it leads on: the deadline itself once that is near, before that the begin of a bucket. It is in the past
+  /// only if something is due, or was left by the limit. Not for use within `expired`.
+  [[nodiscard]] std::optional<Time> next_deadline() const {
+    HF_ASSERT(!advancing_);
+    if (size_ == 0) return std::nullopt;
+    return next_work_;
+  }
+
+  /// How many are armed.
+  [[nodiscard]] std::size_t size() const { return size_; }
+  /// The last time advanced to.
+  [[nodiscard]] Time now() const { return now_; }
+  /// How long the oldest work that the last advance() left, for its limit, has been waiting; else 0.
+  [[nodiscard]] Duration lag() const { return lag_; }
+
+ private:
+  using Tick = std::int64_t;
+  static constexpr unsigned index_mask = buckets_per_level - 1;
+  static constexpr unsigned top_shift = level_bits * (levels - 1);
+  static constexpr unsigned bucket_count = levels * buckets_per_level;
+  static constexpr unsigned due_bucket = bucket_count;  // one more, with a bitmap that nobody reads
+  static_assert(due_bucket + 1 <= UINT16_MAX && buckets_per_level % 64 == 0);
+  using Bitmap = std::array<std::uint64_t, buckets_per_level / 64>;
+
+  static Tick tick_of(Time time) { return time.time_since_epoch().count() >> tick_bits; }
+  static Time begin_of(Tick tick) { return Time{Duration{tick << tick_bits}}; }
+
+  // Where a tick belongs, seen from the cursor. Below the top a level holds what shares all higher digits
+  // with the cursor; its buckets never wrap. The top level does wrap, so the end of 6.5 days is no special
+  // moment.
+  [[nodiscard]] unsigned bucket_of(Tick tick) const {
+    const auto differing = static_cast<std::uint64_t>(tick ^ cursor_);
+    if (differing >> top_shift == 0) {
+      const auto digits = static_cast<unsigned>(std::bit_width(differing | 1) - 1) / level_bits;
+      return digits << level_bits | (static_cast<unsigned>(tick >> (digits * level_bits)) & index_mask);
+    }
+    const Tick farthest = (cursor_ >> top_shift) + index_mask;
+    const auto index = static_cast<unsigned>(std::min(tick >> top_shift, farthest)) & index_mask;
+    return (levels - 1) << level_bits | index;
+  }
+
+  // The inverse: the tick at which an occupied bucket begins. For one that is being drained: not after the
+  // cursor.
+  [[nodiscard]] Tick first_tick(unsigned bucket) const {
+    const unsigned level = bucket >> level_bits;
+    const unsigned shift = level * level_bits;
+    const Tick here = cursor_ >> shift;
+    return (here + ((bucket - static_cast<unsigned>(here)) & index_mask)) << shift;
+  }
+
+  // What is due already waits outside the levels for the next advance().
+  void file(TimerNode& node) {
+    const bool due = node.deadline <= now_;
+    const unsigned bucket = due ? due_bucket : bucket_of(tick_of(node.deadline));
+    node.filed_ = static_cast<std::uint16_t>(bucket + 1);
+    detail::TimerList::link_before(&heads_[bucket], &node);
+    occupied_[bucket >> level_bits][(bucket & index_mask) / 64] |= std::uint64_t{1} << (bucket % 64);
+    const bool by_deadline = due || bucket < buckets_per_level;
+    next_work_ = std::min(next_work_, by_deadline ? node.deadline : begin_of(first_tick(bucket)));
+  }
+
+  // The node may lie in the pending list instead of its bucket: it is the head that says what to forget.
+  void remove(TimerNode& node) {
+    detail::TimerList::unlink(&node);
+    const unsigned bucket = node.filed_ - 1u;
+    if (detail::TimerList::unique(&heads_[bucket])) forget(bucket);
+  }
+  void forget(unsigned bucket) {
+    occupied_[bucket >> level_bits][(bucket & index_mask) / 64] &= ~(std::uint64_t{1} << (bucket % 64));
+  }
+
+  // The first set bit from `from` on, or buckets_per_level.
+  static unsigned next_set(const Bitmap& bits, unsigned from) {
+    if (from >= buckets_per_level) return buckets_per_level;
+    unsigned word = from / 64;
+    std::uint64_t rest = bits[word] & (~std::uint64_t{0} << (from % 64));
+    while (rest == 0) {
+      if (++word == bits.size()) return buckets_per_level;
+      rest = bits[word];
+    }
+    return word * 64 + static_cast<unsigned>(std::countr_zero(rest));
+  }
+
+  // The occupied bucket that begins first, of level 0 from `skip` after the cursor on; bucket_count if none.
+  // A lower level lies wholly before the next occupied bucket of a higher one.
+  [[nodiscard]] unsigned first_occupied(unsigned skip) const {
+    for (unsigned level = 0; level < levels; ++level) {
+      const unsigned here = static_cast<unsigned>(cursor_ >> (level * level_bits)) & index_mask;
+      unsigned index = next_set(occupied_[level], here + (level == 0 ? skip : 1));
+      if (index == buckets_per_level && level == levels - 1) index = next_set(occupied_[level], 0);
+      if (index != buckets_per_level) return level << level_bits | index;
+    }
+    return bucket_count;
+  }
+
+  // Moves the cursor to the next bucket that begins up to `target`, and its nodes to the pending list.
+  // Returns false if there is none, with the cursor at `target`.
+  bool open_next_bucket(Tick target) {
+    next_work_ = Time::max();  // what was promised for the buckets opened so far is done with
+    const unsigned bucket = first_occupied(0);
+    if (bucket == bucket_count || first_tick(bucket) > target) {
+      cursor_ = target;
+      return false;
+    }
+    cursor_ = first_tick(bucket);
+    move_to_pending(bucket);
+    return true;
+  }
+  void move_to_pending(unsigned bucket) {
+    detail::TimerLink* const head = &heads_[bucket];
+    detail::TimerList::transfer(&pending_, head->next, head);
+    forget(bucket);
+  }
+
+  template <class F>
+  std::size_t advance_slowly(std::size_t limit, F&& expired) {
+    HF_ASSERT(!advancing_);
+    advancing_ = true;
+    const Tick target = tick_of(now_);
+    std::size_t count = 0;
+    std::size_t looked_at = 0;
+    bool last = false;  // the tick of `now` is opened once per call
+    move_to_pending(due_bucket);
+    for (;;) {
+      while (!detail::TimerList::unique(&pending_)) {
+        if (looked_at == limit) {
+          next_work_ = begin_of(cursor_);
+          lag_ = now_ - next_work_;
+          advancing_ = false;
+          return count;
+        }
+        ++looked_at;
+        TimerNode& node = static_cast<TimerNode&>(*pending_.next);
+        detail::TimerList::unlink(&node);
+        prefetch_for_write(pending_.next);
+        if (node.deadline > now_) {
+          file(node);
+          continue;
+        }
+        node.filed_ = 0;
+        --size_;
+        ++count;
+        expired(node);
+      }
+      if (last || !open_next_bucket(target)) break;
+      last = cursor_ == target && is_finest_pending();
+    }
+    // What lies in the present tick was filed since the last bucket was opened, and so counted then.
+    const unsigned next = first_occupied(1);
+    if (next != bucket_count) next_work_ = std::min(next_work_, begin_of(first_tick(next)));
+    if (!detail::TimerList::unique(&heads_[due_bucket])) next_work_ = std::min(next_work_, now_);
+    lag_ = Duration{0};
+    advancing_ = false;
+    return count;
+  }
+
+  [[nodiscard]] bool is_finest_pending() const {
+    return static_cast<const TimerNode&>(*pending_.next).filed_ <= buckets_per_level;
+  }
+
+  Time now_;
+  Time next_work_ = Time::max();  // nothing expires and no bucket begins before it
+  Tick cursor_;                   // all buckets that begin before it are empty; not after the tick of now_
+  std::size_t size_ = 0;
+  Duration lag_{0};
+  bool advancing_ = false;
+  detail::TimerLink pending_;  // the opened bucket, which began at the cursor
+  std::array<Bitmap, levels + 1> occupied_{};
+  std::array<detail::TimerLink, bucket_count + 1> heads_;
+};
+
+}  // namespace handfast::ds
