@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// A connection as the application sees it: what to store (ConnId), what to call (Conn), what comes in (RxView).
+// Layer: public. Knows nothing of how a connection is kept.
+#pragma once
+
+#include <compare>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+#include <utility>
+
+#include "handfast/address.hpp"
+#include "handfast/config.hpp"
+#include "handfast/time.hpp"
+
+namespace handfast {
+
+namespace tcp {
+struct Tcb;
+}
+namespace shard {
+class Shard;
+}
+class Core;
+
+/// RFC 9293 section 3.3.2. LISTEN and CLOSED are no states of a Conn, but they are of this type.
+enum class State : std::uint8_t {
+  closed, listen, syn_sent, syn_received, established, fin_wait_1, fin_wait_2, close_wait, closing, last_ack, time_wait,
+};
+inline constexpr std::size_t state_count = 11;
+[[nodiscard]] std::string_view name(State state);  ///< the RFC's: "SYN-SENT"
+
+/// Why a connection ended. Every connection, a failed connect included, ends with exactly one.
+enum class CloseReason : std::uint8_t {
+  finished,            ///< both sides sent FIN and all of it was acknowledged (TIME-WAIT may go on without you)
+  reset_by_peer,       ///< RST after the connection was established
+  refused,             ///< RST in answer to our SYN
+  connect_timed_out,   ///< no answer to our SYN within connect_timeout
+  timed_out,           ///< no acknowledgement within R2, the user timeout or the orphan's bound
+  keepalive_timed_out, ///< no answer to keep-alive probes
+  fin_wait_2_timed_out,///< the peer never sent its FIN after our close()
+  unreachable,         ///< no neighbour or a hard ICMP error while connecting
+  aborted,             ///< abort(), RST was sent
+  unread_data,         ///< close() with data unread, or data arrived after it: RST was sent (RFC 9293 3.6.1)
+  no_memory,           ///< a table or pool sized at start was full
+  stopped,             ///< the core was stopped
+  count_,
+};
+[[nodiscard]] std::string_view name(CloseReason reason);  ///< "reset_by_peer"
+
+/// What may be stored of a connection: eight bytes; a stale one is found out (Core::find returns nothing).
+struct ConnId {
+  std::uint32_t slot = 0xffffffff;
+  std::uint32_t generation = 0;
+  friend auto operator<=>(const ConnId&, const ConnId&) = default;
+};
+
+/// STATUS (RFC 9293 section 3.10.6) and more; a copy.
+struct ConnStats {
+  State state = State::closed;
+  Endpoint local, peer;
+  std::uint32_t send_window = 0;          ///< bytes the peer takes beyond SND.UNA
+  std::uint32_t receive_window = 0;       ///< bytes offered beyond RCV.NXT
+  std::uint32_t congestion_window = 0;    ///< bytes
+  std::uint32_t slow_start_threshold = 0; ///< bytes
+  std::uint32_t mss = 0;                  ///< payload bytes of a full segment we send
+  std::uint32_t flight = 0;               ///< bytes sent and not acknowledged
+  std::uint32_t queued = 0;               ///< bytes in the send queue, flight included
+  std::uint32_t unread = 0;               ///< bytes received in order and not consumed
+  std::uint32_t out_of_order = 0;         ///< bytes received beyond a gap
+  Duration srtt{}, rttvar{}, rto{};       ///< zero srtt: no sample yet
+  std::uint32_t retransmits = 0;          ///< segments sent again, SYN and FIN included
+  std::uint32_t duplicate_acks = 0;       ///< in a row, now
+  std::uint64_t bytes_sent = 0;           ///< acknowledged by the peer
+  std::uint64_t bytes_received = 0;       ///< in order
+  bool timestamps = false, sack = false, window_scale = false;
+};
+
+/// A received buffer that the application took over with RxView::take(): move-only, given back when destroyed.
+/// Must be destroyed (or sent) on the core that received it, before that core is.
+class RxBuf {
+ public:
+  RxBuf() = default;
+  RxBuf(RxBuf&& other) noexcept { swap(other); }
+  RxBuf& operator=(RxBuf&& other) noexcept {
+    RxBuf tmp(std::move(other));
+    swap(tmp);
+    return *this;
+  }
+  ~RxBuf();
+  [[nodiscard]] std::span<const std::byte> bytes() const { return bytes_; }
+  [[nodiscard]] bool empty() const { return bytes_.empty(); }
+
+ private:
+  friend class Conn;
+  friend class RxView;
+  friend class shard::Shard;
+  void swap(RxBuf& other) noexcept {
+    std::swap(bytes_, other.bytes_);
+    std::swap(handle_, other.handle_);
+    std::swap(chunk_, other.chunk_);
+    std::swap(shard_, other.shard_);
+  }
+  std::span<const std::byte> bytes_;
+  void* handle_ = nullptr;  // of the port, or
+  void* chunk_ = nullptr;   // of the shard's own pool
+  shard::Shard* shard_ = nullptr;
+};
+
+/// A buffer of up to 2 KiB to write into and send without a further copy: Core::allocate(), Conn::send(TxBuf&&).
+class TxBuf {
+ public:
+  TxBuf() = default;
+  TxBuf(TxBuf&& other) noexcept { swap(other); }
+  TxBuf& operator=(TxBuf&& other) noexcept {
+    TxBuf tmp(std::move(other));
+    swap(tmp);
+    return *this;
+  }
+  ~TxBuf();
+  /// Room to write into; say with resize() how much was written.
+  [[nodiscard]] std::span<std::byte> room() const { return room_; }
+  void resize(std::size_t written) { size_ = written < room_.size() ? written : room_.size(); }
+  [[nodiscard]] std::size_t size() const { return size_; }
+  explicit operator bool() const { return !room_.empty(); }
+
+ private:
+  friend class Conn;
+  friend class Core;
+  void swap(TxBuf& other) noexcept {
+    std::swap(room_, other.room_);
+    std::swap(size_, other.size_);
+    std::swap(chunk_, other.chunk_);
+    std::swap(shard_, other.shard_);
+  }
+  std::span<std::byte> room_;
+  std::size_t size_ = 0;
+  void* chunk_ = nullptr;
+  shard::Shard* shard_ = nullptr;
+};
+
+/// Received bytes, in order; valid during the callback.
+class RxView {
+ public:
+  [[nodiscard]] std::span<const std::byte> bytes() const { return bytes_; }
+  [[nodiscard]] std::string_view text() const {
+    return {reinterpret_cast<const char*>(bytes_.data()), bytes_.size()};
+  }
+  [[nodiscard]] std::size_t size() const { return bytes_.size(); }
+  [[nodiscard]] const std::byte* data() const { return bytes_.data(); }
+  /// Takes the buffer over, so that it outlives the callback (or is sent on with no copy). The callback must
+  /// then consume all of the view. Once by view; a second take() is empty, and one that cannot be granted
+  /// (buffer shared, pinned limit reached) is empty too: copy then.
+  [[nodiscard]] RxBuf take() const;
+
+ private:
+  friend class shard::Shard;
+  std::span<const std::byte> bytes_;
+  mutable void* handle_ = nullptr;
+  shard::Shard* shard_ = nullptr;
+};
+
+/// One connection; exists inside callbacks (and as the result of Core::find) and must not be stored.
+/// Every call is allowed in every callback. None blocks, none calls back before it returns; what is queued
+/// leaves at the end of the burst, in the same segment as the ACK that is due. After close() or abort() the
+/// calls do nothing and say so (0, false).
+class Conn {
+ public:
+  Conn(shard::Shard& shard, tcp::Tcb& tcb) : shard_(&shard), tcb_(&tcb) {}
+
+  [[nodiscard]] ConnId id() const;
+  [[nodiscard]] Core& core() const;
+
+  /// Queues a copy. Returns how many bytes were taken: all, or fewer when the send buffer or the shard's memory
+  /// is full; then on_writable follows once there is room. 0 after shutdown_write, close or abort.
+  std::size_t send(std::span<const std::byte> bytes);
+  std::size_t send(std::string_view text) { return send(std::as_bytes(std::span{text.data(), text.size()})); }
+  /// Queues a reference to bytes that stay valid and unchanged for as long as the core lives.
+  std::size_t send_static(std::span<const std::byte> bytes);
+  std::size_t send_static(std::string_view text) { return send_static(std::as_bytes(std::span{text.data(), text.size()})); }
+  /// Queues a reference; `release(ctx, bytes)` is called exactly once when the peer has acknowledged the last of
+  /// it, or the connection ended. All or nothing: false means nothing was queued and release will not be called.
+  using Release = void (*)(void* ctx, std::span<const std::byte> bytes);
+  bool send_ref(std::span<const std::byte> bytes, void* ctx, Release release);
+  /// Queues the buffer itself. On false the buffer is untouched and still the caller's.
+  bool send(TxBuf&& buffer);
+  bool send(RxBuf&& buffer);
+
+  /// Holds back segments that are not full until uncork(), at most override_timeout.
+  void cork();
+  void uncork();
+  /// Bytes that send() takes now.
+  [[nodiscard]] std::size_t writable() const;
+  /// Bytes queued and not acknowledged.
+  [[nodiscard]] std::size_t unacked() const;
+
+  /// Receives no more data callbacks until resume_rx(); the window closes as the buffer fills.
+  void pause_rx();
+  void resume_rx();
+  /// Drops up to n bytes of what is held unread (on_data left them); returns how many. Opens the window.
+  std::size_t consume(std::size_t n);
+
+  /// Sends FIN after what is queued; receiving goes on (half-close). RFC 9293 section 3.6, case 1.
+  void shutdown_write();
+  /// Sends what is queued, then FIN; no further data comes. With data unread a RST is sent instead.
+  /// on_closed follows when the exchange is over.
+  void close();
+  /// Sends RST, drops everything queued. on_closed(aborted) follows after this callback.
+  void abort();
+
+  void set_nodelay(bool on);
+  void set_keepalive(bool on);
+  /// Ends the connection (timed_out) when data stays unacknowledged for longer (RFC 5482, local part). 0: R2.
+  void set_user_timeout(Duration limit);
+
+  /// The handler's on_timer is called once after `delay`; one timer a connection, arming again replaces it.
+  void arm(Duration delay);
+  void disarm();
+
+  [[nodiscard]] ConnStats stats() const;
+  [[nodiscard]] Endpoint local() const;
+  [[nodiscard]] Endpoint peer() const;
+  [[nodiscard]] State state() const;
+  /// The handler's State of this connection; S must be that type.
+  template <class S>
+  [[nodiscard]] S& user() const {
+    return *static_cast<S*>(user_bytes());
+  }
+
+ private:
+  [[nodiscard]] void* user_bytes() const;
+  shard::Shard* shard_;
+  tcp::Tcb* tcb_;
+};
+
+}  // namespace handfast
