@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// One shard's TCP: configuration, tables, pools, the time of this burst. What every verb of the protocol works on.
+// Layer: tcp. Knows nothing of listeners' handlers, of frames or of who calls.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "base/rng.hpp"
+#include "ds/flow_hash.hpp"
+#include "ds/flow_table.hpp"
+#include "ds/slab.hpp"
+#include "ds/timer_wheel.hpp"
+#include "handfast/config.hpp"
+#include "handfast/core.hpp"
+#include "tcp/half_open.hpp"
+#include "tcp/receive_buffer.hpp"
+#include "tcp/scoreboard.hpp"
+#include "tcp/secrets.hpp"
+#include "tcp/tcb.hpp"
+#include "tcp/time_wait.hpp"
+#include "tcp/tx_segment.hpp"
+
+namespace handfast::tcp {
+
+inline constexpr std::uint32_t npos = 0xffffffff;
+
+/// A listener as the protocol sees it; the shard keeps the application's side.
+struct Listener {
+  Endpoint local;
+  std::uint32_t backlog = 0;       // min(backlog, somaxconn)
+  std::uint32_t half_open = 0;     // entries in SYN-RECEIVED; <= backlog
+  std::uint32_t waiting = 0;       // established and not accepted; <= backlog
+  std::uint32_t half_open_head = npos;
+  std::uint32_t accept_head = npos, accept_tail = npos;  // Tcb::next_free links
+  std::uint16_t handler = 0xffff;
+  std::uint16_t next_same_port = 0xffff;
+  bool open = false;
+  bool paused = false;
+};
+
+struct Context;
+
+/// Finds the key of a flow table's slot, whatever its kind.
+struct KeyOf {
+  const Context* context;
+  const FlowKey& operator()(std::uint32_t slot) const;
+};
+
+struct Context {
+  Context(const CoreConfig& config, Time start);
+  Context(const Context&) = delete;
+
+  /// Called once for each burst.
+  void set_now(Time t) {
+    now = t;
+    const auto ns = static_cast<std::uint64_t>(t.time_since_epoch().count());
+    now_us = static_cast<std::uint32_t>(ns / 1000);
+    now_ms = static_cast<std::uint32_t>(ns / 1000000);
+  }
+
+  [[nodiscard]] FlowKey& key(std::uint32_t slot) {
+    const std::uint32_t index = FlowSlot::index(slot);
+    switch (FlowSlot::kind(slot)) {
+      case FlowKind::connection: return tcbs[index].key;
+      case FlowKind::half_open: return half_opens[index].key;
+      case FlowKind::time_wait: break;
+    }
+    return time_waits[index].key;
+  }
+
+  const CoreConfig config;
+  const std::uint16_t local_mss;        // what we offer in our SYNs
+  const std::uint8_t rcv_wscale;        // that we offer
+  Rng rng;
+  const Secrets secrets;
+  Time now;
+  std::uint32_t now_us = 0, now_ms = 0;
+
+  ds::FlowHasher hasher;
+  ds::Slab<Tcb> tcbs;
+  ds::Slab<HalfOpen> half_opens;
+  TimeWaitList time_waits;
+  ds::FlowTable<KeyOf> flows;
+  std::vector<Listener> listeners;
+
+  ChunkPool chunks;
+  ds::ObjectPool<Extent> extents;
+  ds::ObjectPool<ReceiveBuffer> receive_buffers;
+  ds::ObjectPool<Scoreboard> scoreboards;
+
+  ds::TimerWheel tcb_wheel;
+  ds::TimerWheel half_open_wheel;
+
+  TxQueue out;
+  std::vector<std::uint32_t> dirty;     // connections to flush after this burst; reserved to capacity
+  std::vector<std::uint32_t> finished;  // connections with `ended` set outside of their own delivery
+  std::vector<Extent*> released;        // port buffers and callbacks to be given back by the shard
+
+  CoreStats stats;
+  Time last_cookie = Time::min();       // when a cookie was last sent
+  std::uint32_t reset_second = 0, resets_in_second = 0;
+};
+
+/// Layer-wide helpers on one connection.
+[[nodiscard]] inline std::uint32_t ts_now(const Context& cx, const Tcb& tcb) { return cx.now_ms + tcb.ts_offset; }
+[[nodiscard]] inline bool has(const Tcb& tcb, std::uint32_t flag) { return (tcb.flags & flag) != 0; }
+inline void set(Tcb& tcb, std::uint32_t flag) { tcb.flags |= flag; }
+inline void clear(Tcb& tcb, std::uint32_t flag) { tcb.flags &= ~flag; }
+inline void count(Context& cx, Drop reason) { ++cx.stats.drops[static_cast<std::size_t>(reason)]; }
+
+/// One past the last byte received in order; the peer's FIN, if it has come, is there.
+[[nodiscard]] inline Seq text_end(const Tcb& tcb) { return has(tcb, fin_received) ? tcb.rcv_nxt - 1 : tcb.rcv_nxt; }
+/// Bytes received in order that the application has not taken.
+[[nodiscard]] inline std::uint32_t unread_bytes(const Tcb& tcb) {
+  return tcb.receive != nullptr ? distance(tcb.receive->unread, text_end(tcb)) : 0;
+}
+
+/// Output is due for this connection at the end of the burst.
+inline void mark_dirty(Context& cx, Tcb& tcb) {
+  if (has(tcb, dirty)) return;
+  set(tcb, dirty);
+  cx.dirty.push_back(cx.tcbs.index_of(tcb));
+}
+
+/// Sets a deadline and moves the connection's timer forward if need be; later ones are found when it fires.
+inline void arm_for(Context& cx, Tcb& tcb, Time deadline) {
+  if (!tcb.timer.armed() || deadline < tcb.timer.deadline) cx.tcb_wheel.arm(tcb.timer, deadline);
+}
+
+}  // namespace handfast::tcp

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What the three kinds of flow have in common, so that one look-up finds any: a control block, a half-open entry,
+// a TIME-WAIT entry. Each begins with its key and the slab's generation. Layer: tcp. Other threads read both
+// (listings); the owner alone writes them.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+#include "base/flow_key.hpp"
+#include "handfast/conn.hpp"
+
+namespace handfast::tcp {
+
+/// The kind stands in the two upper bits of the flow table's slot, the index in the rest.
+enum class FlowKind : std::uint32_t { connection = 0, half_open = 1, time_wait = 2 };
+
+struct FlowSlot {
+  static constexpr std::uint32_t kind_shift = 30;
+  static constexpr std::uint32_t index_mask = (1u << kind_shift) - 1;
+
+  [[nodiscard]] static constexpr std::uint32_t make(FlowKind kind, std::uint32_t index) {
+    return static_cast<std::uint32_t>(kind) << kind_shift | index;
+  }
+  [[nodiscard]] static constexpr FlowKind kind(std::uint32_t slot) { return static_cast<FlowKind>(slot >> kind_shift); }
+  [[nodiscard]] static constexpr std::uint32_t index(std::uint32_t slot) { return slot & index_mask; }
+};
+
+/// Stores a key so that a listing on another thread reads whole words.
+inline void publish(FlowKey& to, const FlowKey& from) {
+  std::atomic_ref(to.local_address).store(from.local_address, std::memory_order_relaxed);
+  std::atomic_ref(to.remote_address).store(from.remote_address, std::memory_order_relaxed);
+  std::atomic_ref(to.ports).store(from.ports, std::memory_order_relaxed);
+}
+
+/// The reader's side of publish().
+[[nodiscard]] inline FlowKey observe(FlowKey& from) {
+  FlowKey key;
+  key.local_address = std::atomic_ref(from.local_address).load(std::memory_order_relaxed);
+  key.remote_address = std::atomic_ref(from.remote_address).load(std::memory_order_relaxed);
+  key.ports = std::atomic_ref(from.ports).load(std::memory_order_relaxed);
+  return key;
+}
+
+}  // namespace handfast::tcp

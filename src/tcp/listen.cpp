@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// CLOSED, LISTEN and the passive half of SYN-RECEIVED: RFC 9293 section 3.10.7.1, .2 and what of .4 concerns an
+// entry that is not a connection yet; SYN cookies (RFC 4987). Layer: tcp.
+#include <algorithm>
+
+#include "tcp/congestion.hpp"
+#include "tcp/cookie_timestamp.hpp"
+#include "tcp/lifetime.hpp"
+#include "tcp/output.hpp"
+#include "tcp/recovery.hpp"
+#include "tcp/rtt.hpp"
+#include "tcp/segment_arrives.hpp"
+#include "tcp/state.hpp"
+#include "tcp/timeouts.hpp"
+#include "wire/tcp_writer.hpp"
+
+namespace handfast::tcp {
+namespace {
+
+Verdict dropped(Drop reason) {
+  Verdict verdict;
+  verdict.drop = reason;
+  return verdict;
+}
+
+/// What a SYN asks for and this stack grants.
+Handshake agree(const Context& cx, const wire::Segment& syn, const wire::TcpOptions& options) {
+  const TcpConfig& config = cx.config.tcp;
+  Handshake h;
+  h.irs = syn.seq;
+  h.snd_wnd = syn.window;
+  h.peer_mss = options.has_mss ? options.mss : std::uint16_t{536};  // MUST-15
+  h.timestamps = options.has_timestamps && config.timestamps;
+  h.ts_recent = h.timestamps ? options.ts_val : 0;
+  h.sack = options.sack_permitted && config.sack;
+  h.wscale = options.has_window_scale && config.window_scale;
+  h.snd_wscale = h.wscale ? std::min<std::uint8_t>(options.window_scale, 14) : std::uint8_t{0};
+  return h;
+}
+
+/// SYN,ACK with a cookie: no memory, no timer. Options that need a place to stand ride in the timestamp.
+Verdict answer_with_cookie(Context& cx, const wire::Segment& syn, Handshake h) {
+  if (!cx.config.tcp.syn_cookies) return dropped(Drop::tcp_half_open_full);
+  if (!h.timestamps) h.sack = h.wscale = false;
+  h.iss = make_cookie(cx.secrets, syn.flow, syn.seq, h.peer_mss, cx.now);
+  send_cookie(cx, syn, h, wire::flow_sum(syn.flow));
+  return {};
+}
+
+/// The connection that a good third segment makes. In SYN-RECEIVED; the segment is still to be processed.
+Tcb* promote(Context& cx, const FlowKey& key, std::uint16_t listener_index, const Handshake& h) {
+  Tcb* tcb = new_tcb(cx, key);
+  if (tcb == nullptr) return nullptr;
+  set(*tcb, in_hand);
+  set_state(*tcb, State::syn_received);
+  tcb->iss = tcb->snd_una = tcb->recover = tcb->rtx_nxt = h.iss;
+  tcb->snd_nxt = h.iss + 1;
+  tcb->irs = h.irs;
+  tcb->rcv_nxt = tcb->last_ack_sent = h.irs + 1;
+  tcb->rcv_adv = tcb->rcv_nxt + h.rcv_wnd;
+  tcb->snd_wnd = tcb->max_snd_wnd = h.snd_wnd;
+  tcb->snd_wl1 = h.irs;
+  tcb->snd_wl2 = h.iss;
+  tcb->ts_offset = h.ts_offset;
+  tcb->ts_recent = h.ts_recent;
+  tcb->flags |= (h.timestamps ? ts_enabled : 0u) | (h.sack ? sack_enabled : 0u) | (h.wscale ? wscale_enabled : 0u);
+  tcb->snd_wscale = h.snd_wscale;
+  tcb->rcv_wscale = h.wscale ? cx.rcv_wscale : std::uint8_t{0};
+  tcb->listener = listener_index;
+  tcb->handler = cx.listeners[listener_index].handler;
+  tcb->congestion = cx.config.tcp.congestion_control;
+  set_send_mss(cx, *tcb, h.peer_mss);
+  tcb->cwnd = initial_window(cx, *tcb);
+  return tcb;
+}
+
+bool accept_queue_is_full(const Listener& listener) { return listener.waiting >= listener.backlog; }
+
+/// A third segment whose cookie is good: the connection at once, with no entry in between.
+Verdict accept_cookie(Context& cx, std::uint16_t index, std::uint64_t hash, const wire::Segment& segment) {
+  const Seq cookie = segment.ack - 1, irs = segment.seq - 1;
+  const auto mss = check_cookie(cx.secrets, segment.flow, irs, cookie, cx.now);
+  if (!mss) {
+    send_reset_for(cx, segment);
+    return dropped(Drop::tcp_bad_cookie);
+  }
+  if (accept_queue_is_full(cx.listeners[index])) return dropped(Drop::tcp_accept_queue_full);
+  wire::TcpOptions options;
+  if (!wire::parse_tcp_options(segment.option_bytes(), options)) return dropped(Drop::tcp_malformed_option);
+  Handshake h;
+  h.iss = cookie;
+  h.irs = irs;
+  h.peer_mss = *mss;
+  h.ts_offset = initial_numbers(cx.secrets, segment.flow, cx.now).ts_offset;
+  h.snd_wnd = segment.window;
+  h.rcv_wnd = std::min<std::uint32_t>(cx.config.tcp.receive_buffer, 65535);
+  h.timestamps = options.has_timestamps && cx.config.tcp.timestamps;
+  if (h.timestamps) {
+    h.ts_recent = options.ts_val;
+    read_cookie_timestamp(options.ts_ecr, h);
+  }
+  Tcb* tcb = promote(cx, segment.flow, index, h);
+  if (tcb == nullptr) return dropped(Drop::tcp_connections_full);
+  if (!enter_table(cx, *tcb, hash)) {
+    free_tcb(cx, *tcb);
+    return dropped(Drop::tcp_connections_full);
+  }
+  ++cx.stats.syn_cookies_accepted;
+  ++cx.stats.passive_opens;
+  set(*tcb, syn_retransmitted);  // no sample of the round trip
+  return segment_arrives(cx, *tcb, segment);
+}
+
+bool cookies_may_be_out(const Context& cx) {
+  return cx.last_cookie != Time::min() && cx.now - cx.last_cookie < 2 * cookie_slot;
+}
+
+/// The third segment promotes the entry, if there is room for a connection; without, it is as if it had been lost, and
+/// our SYN-ACK or the peer's data brings it again.
+Verdict promote_half_open(Context& cx, HalfOpen& half, std::uint64_t hash, const wire::Segment& segment) {
+  if (accept_queue_is_full(cx.listeners[half.listener])) return dropped(Drop::tcp_accept_queue_full);
+  Tcb* tcb = promote(cx, half.key, half.listener, half.handshake);
+  if (tcb == nullptr) return dropped(Drop::tcp_connections_full);
+  const bool replaced = cx.flows.replace(hash, FlowSlot::make(FlowKind::half_open, cx.half_opens.index_of(half)),
+                                         FlowSlot::make(FlowKind::connection, cx.tcbs.index_of(*tcb)));
+  HF_ASSERT(replaced);
+  set(*tcb, in_table);
+  if (half.retries == 0) {
+    set(*tcb, rtt_timing);
+    tcb->rtt_seq = tcb->snd_nxt;
+    tcb->rtt_time_us = half.sent_us;
+  } else {
+    set(*tcb, syn_retransmitted);
+    tcb->cwnd = tcb->snd_mss;  // RFC 5681 section 3.1
+  }
+  remove_half_open(cx, half, true);
+  return segment_arrives(cx, *tcb, segment);
+}
+
+}  // namespace
+
+Verdict segment_arrives_closed(Context& cx, const wire::Segment& segment) {
+  if (segment.has(wire::rst)) return dropped(Drop::tcp_no_connection);
+  send_reset_for(cx, segment);
+  return dropped(Drop::tcp_no_connection);
+}
+
+Verdict segment_arrives_listen(Context& cx, std::uint16_t index, std::uint64_t hash, const wire::Segment& segment,
+                               Reuse reuse) {
+  Listener& listener = cx.listeners[index];
+  // first: RST
+  if (segment.has(wire::rst)) return dropped(Drop::tcp_no_connection);
+  // second: ACK. It may be the answer to a cookie; a SYN or FIN with it is not.
+  if (segment.has(wire::ack)) {
+    if (!segment.has(wire::syn) && cookies_may_be_out(cx)) return accept_cookie(cx, index, hash, segment);
+    send_reset_for(cx, segment);
+    return dropped(Drop::tcp_no_connection);
+  }
+  // third: SYN
+  if (!segment.has(wire::syn)) return dropped(Drop::tcp_no_ack);
+  wire::TcpOptions options;
+  if (!wire::parse_tcp_options(segment.option_bytes(), options)) return dropped(Drop::tcp_malformed_option);
+  if (accept_queue_is_full(listener)) return dropped(Drop::tcp_backlog_full);
+  Handshake h = agree(cx, segment, options);
+  const InitialNumbers initial = initial_numbers(cx.secrets, segment.flow, cx.now);
+  h.iss = initial.iss;
+  h.ts_offset = initial.ts_offset;
+  // rfc1122 4.2.2.13: a larger ISS than the largest number of the incarnation before.
+  if (reuse.valid && before_eq(h.iss, reuse.least_iss)) h.iss = reuse.least_iss + 64000 + cx.rng.below(4096);
+  if (listener.half_open >= listener.backlog) return answer_with_cookie(cx, segment, h);
+  HalfOpen* half = new_half_open(cx, segment.flow, hash, index);
+  if (half == nullptr) return answer_with_cookie(cx, segment, h);
+  half->handshake = h;
+  ++cx.stats.passive_opens;
+  send_syn_ack(cx, *half);
+  start_half_open_timer(cx, *half);
+  return {};
+}
+
+Verdict segment_arrives_half_open(Context& cx, HalfOpen& half, std::uint64_t hash, const wire::Segment& segment) {
+  const Handshake& h = half.handshake;
+  const Seq rcv_nxt = h.irs + 1;
+  wire::TcpOptions options;
+  if (!wire::parse_tcp_options(segment.option_bytes(), options)) return dropped(Drop::tcp_malformed_option);
+  // The SYN again: the SYN,ACK was lost, or is on its way (sec C20).
+  if (segment.has(wire::syn) && !segment.has(wire::rst) && !segment.has(wire::ack) && segment.seq == h.irs) {
+    send_syn_ack(cx, half);
+    ++half.retries;  // an answer could be to either copy: no sample
+    ++cx.stats.retransmits;
+    return dropped(Drop::tcp_duplicate);
+  }
+  // first: sequence number, and PAWS
+  const bool old_timestamp = h.timestamps && options.has_timestamps && !segment.has(wire::rst) &&
+                             static_cast<std::int32_t>(options.ts_val - h.ts_recent) < 0;
+  const std::uint32_t length = segment.length();
+  const bool acceptable = distance(rcv_nxt, segment.seq) < h.rcv_wnd ||
+                          (length != 0 && distance(rcv_nxt, segment.seq + (length - 1)) < h.rcv_wnd);
+  if (!acceptable || old_timestamp) {
+    if (!segment.has(wire::rst)) send_challenge_ack(cx, half);
+    return dropped(old_timestamp ? Drop::tcp_old_timestamp : Drop::tcp_out_of_window);
+  }
+  // second: RST: back to LISTEN (RFC 5961 section 3: exactly at RCV.NXT)
+  if (segment.has(wire::rst)) {
+    if (segment.seq != rcv_nxt) {
+      send_challenge_ack(cx, half);
+      return dropped(Drop::tcp_rst_not_exact);
+    }
+    ++cx.stats.resets_in;
+    remove_half_open(cx, half);
+    return {};
+  }
+  // fourth: SYN in the window. deviates: RFC 9293 returns to LISTEN; RFC 5961 section 4's answer does not let a blind
+  // SYN end a handshake. Pinned by half_open__other_syn_in_window__is_challenged.
+  if (segment.has(wire::syn)) {
+    send_challenge_ack(cx, half);
+    return dropped(Drop::tcp_syn_in_window);
+  }
+  // fifth: ACK
+  if (!segment.has(wire::ack)) return dropped(Drop::tcp_no_ack);
+  if (segment.ack != h.iss + 1) {
+    send_reset_at_ack(cx, segment);
+    return dropped(Drop::tcp_unacceptable_ack);
+  }
+  return promote_half_open(cx, half, hash, segment);
+}
+
+}  // namespace handfast::tcp

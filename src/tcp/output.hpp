@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What leaves: data, ACK, FIN, SYN, RST, described for the shard to write. Layer: tcp.
+#pragma once
+
+#include "tcp/context.hpp"
+
+namespace handfast::tcp {
+
+/// Everything that a connection may send now: retransmissions, new data, FIN, else the ACK that is due. Called once
+/// a burst for each connection marked dirty. Marks it again when the queue of segments was full.
+void output(Context& cx, Tcb& tcb);
+
+/// SYN or SYN,ACK by state; also to send it again.
+void send_syn(Context& cx, Tcb& tcb);
+void send_syn_ack(Context& cx, HalfOpen& half);
+/// SYN,ACK whose sequence number is a cookie; keeps nothing.
+void send_cookie(Context& cx, const wire::Segment& syn, const Handshake& handshake, std::uint32_t flow_sum);
+/// <SEQ=SND.NXT><ACK=RCV.NXT><CTL=ACK> at once.
+void send_ack(Context& cx, Tcb& tcb);
+/// The same, at most challenge_acks_per_second (RFC 5961 section 7); says whether it was sent.
+bool send_challenge_ack(Context& cx, Tcb& tcb);
+bool send_challenge_ack(Context& cx, HalfOpen& half);
+void send_time_wait_ack(Context& cx, TimeWait& entry);
+/// A probe below the window: keep-alive (RFC 9293 section 3.8.4).
+void send_keepalive(Context& cx, Tcb& tcb);
+/// One byte of new data, or of old, past the window (section 3.8.6.1).
+void send_window_probe(Context& cx, Tcb& tcb);
+/// <SEQ=SND.NXT><CTL=RST> of an ABORT.
+void send_reset(Context& cx, Tcb& tcb);
+void send_reset(Context& cx, HalfOpen& half);
+/// The reply to a segment of no connection (section 3.5.2, group 1), rate-limited by shard.
+void send_reset_for(Context& cx, const wire::Segment& segment);
+/// <SEQ=SEG.ACK><CTL=RST>: an ACK of what was never sent, before synchronisation.
+void send_reset_at_ack(Context& cx, const wire::Segment& segment);
+
+/// The window field of the next segment; moves rcv_adv. Never takes back what was offered (SHLD-14), and moves only
+/// by a useful amount (MUST-39).
+[[nodiscard]] std::uint16_t window_field(Context& cx, Tcb& tcb);
+
+/// Called when the last byte was acknowledged or the connection ended.
+void release_extent(Context& cx, Extent& extent);
+
+/// Bytes believed to be in the network (RFC 6675 "pipe"; with duplicate ACKs standing for segments without SACK).
+[[nodiscard]] std::uint32_t pipe(const Tcb& tcb);
+
+}  // namespace handfast::tcp

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Bytes at their places. Layer: tcp; see receive_buffer.hpp.
+#include "tcp/receive_buffer.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/assert.hpp"
+
+namespace handfast::tcp {
+namespace {
+
+constexpr unsigned offset_bits = 11, slot_bits = 8;
+constexpr std::uint32_t slots = 1u << slot_bits;
+static_assert(chunk_bytes == 1u << offset_bits && slots * sizeof(void*) == chunk_bytes);
+
+/// A chunk seen as a directory: 256 pointers. `used` cannot be kept inside, so emptiness is found by looking.
+struct Directory {
+  std::array<Chunk*, slots> entries;
+};
+
+Directory& directory(Chunk* chunk) { return *reinterpret_cast<Directory*>(chunk->bytes.data()); }
+
+Chunk* new_directory(ChunkPool& pool) {
+  Chunk* chunk = pool.allocate();
+  if (chunk != nullptr) std::memset(chunk->bytes.data(), 0, chunk_bytes);
+  return chunk;
+}
+
+std::uint32_t offset_of(Seq at) { return at.raw() & (chunk_bytes - 1); }
+std::uint32_t slot_of(Seq at) { return at.raw() >> offset_bits & (slots - 1); }
+std::uint32_t root_slot_of(Seq at) { return at.raw() >> (offset_bits + slot_bits) & (slots - 1); }
+
+}  // namespace
+
+Chunk* ReceiveBuffer::find(Seq at) const {
+  if (root == nullptr) return nullptr;
+  Chunk* inner = directory(root).entries[root_slot_of(at)];
+  return inner == nullptr ? nullptr : directory(inner).entries[slot_of(at)];
+}
+
+Chunk* ReceiveBuffer::find_or_add(ChunkPool& pool, Seq at) {
+  if (root == nullptr && (root = new_directory(pool)) == nullptr) return nullptr;
+  Chunk*& inner = directory(root).entries[root_slot_of(at)];
+  if (inner == nullptr && (inner = new_directory(pool)) == nullptr) return nullptr;
+  Chunk*& chunk = directory(inner).entries[slot_of(at)];
+  if (chunk == nullptr && (chunk = pool.allocate()) != nullptr) ++chunks;
+  return chunk;
+}
+
+void ReceiveBuffer::drop(ChunkPool& pool, Seq at) {
+  if (root == nullptr) return;
+  Chunk*& inner = directory(root).entries[root_slot_of(at)];
+  if (inner == nullptr) return;
+  Chunk*& chunk = directory(inner).entries[slot_of(at)];
+  if (chunk == nullptr) return;
+  pool.free(chunk);
+  chunk = nullptr;
+  --chunks;
+  // The last chunk of a directory's span takes the directory along.
+  const bool last_of_directory = slot_of(at) == slots - 1;
+  if (last_of_directory && std::ranges::none_of(directory(inner).entries, [](Chunk* c) { return c != nullptr; })) {
+    pool.free(inner);
+    inner = nullptr;
+  }
+}
+
+void ReceiveBuffer::copy(Seq at, std::span<const std::byte> bytes) {
+  while (!bytes.empty()) {
+    const std::uint32_t offset = offset_of(at);
+    const std::size_t n = std::min<std::size_t>(bytes.size(), chunk_bytes - offset);
+    std::memcpy(find(at)->bytes.data() + offset, bytes.data(), n);
+    bytes = bytes.subspan(n);
+    at += static_cast<std::uint32_t>(n);
+  }
+}
+
+bool ReceiveBuffer::put(ChunkPool& pool, Seq rcv_nxt, Seq at, std::span<const std::byte> bytes) {
+  const auto length = static_cast<std::uint32_t>(bytes.size());
+  const Seq end = at + length;
+  for (Seq place = at - offset_of(at); before(place, end); place += chunk_bytes)
+    if (find_or_add(pool, place) == nullptr) return false;
+  // Whatever of it arrived before is older and stays.
+  beyond.for_each_gap(at, end, [&](const ds::Range& gap) {
+    copy(gap.left, bytes.subspan(distance(at, gap.left), distance(gap.left, gap.right)));
+  });
+  if (at == rcv_nxt) return true;
+  latest = at;
+  return beyond.insert(at, end) != ds::Insert::full;
+}
+
+std::span<const std::byte> ReceiveBuffer::front(Seq limit) const {
+  const Chunk* chunk = find(unread);
+  if (chunk == nullptr || !before(unread, limit)) return {};
+  const std::uint32_t offset = offset_of(unread);
+  const std::uint32_t n = std::min(distance(unread, limit), chunk_bytes - offset);
+  return {chunk->bytes.data() + offset, n};
+}
+
+void ReceiveBuffer::read(std::uint32_t n, std::span<std::byte> to) const {
+  for (Seq at = unread; n != 0;) {
+    const std::uint32_t piece = std::min(n, chunk_bytes - offset_of(at));
+    std::memcpy(to.data(), find(at)->bytes.data() + offset_of(at), piece);
+    to = to.subspan(piece);
+    at += piece;
+    n -= piece;
+  }
+}
+
+void ReceiveBuffer::consume(ChunkPool& pool, std::uint32_t n) {
+  const Seq end = unread + n;
+  while (offset_of(unread) + distance(unread, end) >= chunk_bytes) {
+    drop(pool, unread);
+    unread += chunk_bytes - offset_of(unread);
+  }
+  unread = end;
+}
+
+void ReceiveBuffer::clear(ChunkPool& pool) {
+  if (root == nullptr) return;
+  for (Chunk* inner : directory(root).entries) {
+    if (inner == nullptr) continue;
+    for (Chunk* chunk : directory(inner).entries)
+      if (chunk != nullptr) pool.free(chunk);
+    pool.free(inner);
+  }
+  pool.free(root);
+  root = nullptr;
+  chunks = 0;
+  beyond = {};
+}
+
+}  // namespace handfast::tcp

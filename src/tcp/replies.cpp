@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Segments with one purpose: SYN, ACK, RST, probes. Layer: tcp. The sender of data is output.cpp.
+#include <algorithm>
+
+#include "tcp/cookie_timestamp.hpp"
+#include "tcp/output.hpp"
+#include "tcp/segment_builder.hpp"
+#include "tcp/timeouts.hpp"
+
+namespace handfast::tcp {
+namespace {
+
+/// A segment that belongs to no block: the tuple, numbers and flags are all there is. No counters, no timers.
+TxSegment* bare_segment(Context& cx, const FlowKey& key, std::uint32_t flow_sum, Seq seq, Seq ack, std::uint8_t flags) {
+  TxSegment* segment = cx.out.next();
+  if (segment == nullptr) return nullptr;
+  segment->flow = key;
+  segment->flow_sum = flow_sum;
+  segment->seq = seq;
+  segment->ack = ack;
+  segment->window = 0;
+  segment->flags = flags;
+  segment->options_length = 0;
+  segment->pieces = 0;
+  segment->payload_length = 0;
+  cx.out.commit();
+  ++cx.stats.segments_out;
+  if ((flags & wire::rst) != 0) ++cx.stats.resets_out;
+  return segment;
+}
+
+/// One token bucket, refilled each second, in two fields of whoever is limited.
+bool within_limit(const Context& cx, std::uint32_t& second_began_ms, std::uint8_t& sent) {
+  if (cx.now_ms - second_began_ms >= 1000) {
+    second_began_ms = cx.now_ms;
+    sent = 0;
+  }
+  if (sent >= cx.config.tcp.challenge_acks_per_second) return false;
+  ++sent;
+  return true;
+}
+
+wire::TcpOptions syn_options(const Context& cx, bool mine, bool wscale, bool timestamps, bool sack) {
+  const TcpConfig& config = cx.config.tcp;
+  wire::TcpOptions options;
+  options.has_mss = true;
+  options.mss = cx.local_mss;
+  options.has_window_scale = config.window_scale && (mine || wscale);
+  options.window_scale = cx.rcv_wscale;
+  options.has_timestamps = config.timestamps && (mine || timestamps);
+  options.sack_permitted = config.sack && (mine || sack);
+  return options;
+}
+
+/// What the first window can be: it is not scaled (RFC 7323 section 2.2).
+std::uint16_t syn_window(const Context& cx) {
+  return static_cast<std::uint16_t>(std::min<std::uint32_t>(cx.config.tcp.receive_buffer, 65535));
+}
+
+bool reset_allowed(Context& cx) {
+  const std::uint32_t second = cx.now_ms / 1000;
+  if (second != cx.reset_second) {
+    cx.reset_second = second;
+    cx.resets_in_second = 0;
+  }
+  if (cx.resets_in_second < cx.config.tcp.resets_per_second) {
+    ++cx.resets_in_second;
+    return true;
+  }
+  count(cx, Drop::tcp_rst_rate_limited);
+  return false;
+}
+
+}  // namespace
+
+std::uint16_t window_field(Context& cx, Tcb& tcb) {
+  const std::uint32_t buffer = cx.config.tcp.receive_buffer;
+  const std::uint32_t unread = unread_bytes(tcb);
+  const std::uint32_t space = buffer > unread ? buffer - unread : 0;
+  std::uint32_t window = distance(tcb.rcv_nxt, tcb.rcv_adv);  // what is offered stays offered
+  if (space > window && space - window >= std::min<std::uint32_t>(buffer / 2, tcb.rcv_mss)) window = space;
+  const std::uint8_t shift = has(tcb, wscale_enabled) ? tcb.rcv_wscale : std::uint8_t{0};
+  const std::uint32_t field = std::min<std::uint32_t>((window + (1u << shift) - 1) >> shift, 65535);
+  // Rounded up, or the right edge would creep back by the bits that the shift drops.
+  tcb.rcv_adv = max(tcb.rcv_adv, tcb.rcv_nxt + (field << shift));
+  return static_cast<std::uint16_t>(field);
+}
+
+void send_syn(Context& cx, Tcb& tcb) {
+  const bool answer = tcb.state != State::syn_sent;
+  TxSegment* segment = bare_segment(cx, tcb.key, tcb.flow_sum, tcb.iss, answer ? tcb.rcv_nxt : Seq{},
+                                    answer ? wire::syn | wire::ack : wire::syn);
+  if (segment == nullptr) return;
+  wire::TcpOptions options =
+      syn_options(cx, !answer, has(tcb, wscale_enabled), has(tcb, ts_enabled), has(tcb, sack_enabled));
+  options.ts_val = ts_now(cx, tcb);
+  options.ts_ecr = answer ? tcb.ts_recent : 0;
+  segment->window = syn_window(cx);
+  segment->options_length = wire::write_options(segment->options.data(), options);
+  if (answer) {
+    tcb.rcv_adv = max(tcb.rcv_adv, tcb.rcv_nxt + segment->window);
+    tcb.last_ack_sent = tcb.rcv_nxt;
+    clear(tcb, ack_now | ack_delayed);
+  }
+}
+
+void send_syn_ack(Context& cx, HalfOpen& half) {
+  const Handshake& h = half.handshake;
+  TxSegment* segment = bare_segment(cx, half.key, half.flow_sum, h.iss, h.irs + 1, wire::syn | wire::ack);
+  if (segment == nullptr) return;
+  wire::TcpOptions options = syn_options(cx, false, h.wscale, h.timestamps, h.sack);
+  options.ts_val = cx.now_ms + h.ts_offset;
+  options.ts_ecr = h.ts_recent;
+  segment->window = syn_window(cx);
+  half.handshake.rcv_wnd = segment->window;
+  segment->options_length = wire::write_options(segment->options.data(), options);
+  half.sent_us = cx.now_us;
+}
+
+void send_cookie(Context& cx, const wire::Segment& syn, const Handshake& h, std::uint32_t flow_sum) {
+  TxSegment* segment = bare_segment(cx, syn.flow, flow_sum, h.iss, h.irs + 1, wire::syn | wire::ack);
+  if (segment == nullptr) return;
+  wire::TcpOptions options = syn_options(cx, false, h.wscale, h.timestamps, h.sack);
+  options.ts_ecr = h.ts_recent;
+  if (options.has_timestamps) options.ts_val = cookie_timestamp(cx.now_ms + h.ts_offset, h);
+  segment->window = syn_window(cx);
+  segment->options_length = wire::write_options(segment->options.data(), options);
+  ++cx.stats.syn_cookies_sent;
+  cx.last_cookie = cx.now;
+}
+
+void send_ack(Context& cx, Tcb& tcb) {
+  if (begin_segment(cx, tcb, tcb.snd_nxt, wire::ack) != nullptr) commit_segment(cx, tcb);
+}
+
+bool send_challenge_ack(Context& cx, Tcb& tcb) {
+  if (!within_limit(cx, tcb.challenge_ms, tcb.challenge_sent)) {
+    count(cx, Drop::tcp_challenge_limited);
+    return false;
+  }
+  ++cx.stats.challenge_acks;
+  send_ack(cx, tcb);
+  return true;
+}
+
+bool send_challenge_ack(Context& cx, HalfOpen& half) {
+  if (!within_limit(cx, half.challenge_ms, half.challenge_sent)) {
+    count(cx, Drop::tcp_challenge_limited);
+    return false;
+  }
+  ++cx.stats.challenge_acks;
+  const Handshake& h = half.handshake;
+  TxSegment* segment = bare_segment(cx, half.key, half.flow_sum, h.iss + 1, h.irs + 1, wire::ack);
+  if (segment == nullptr) return false;
+  segment->window = static_cast<std::uint16_t>(h.rcv_wnd >> (h.wscale ? cx.rcv_wscale : 0));
+  if (h.timestamps) {
+    wire::TcpOptions options;
+    options.has_timestamps = true;
+    options.ts_val = cx.now_ms + h.ts_offset;
+    options.ts_ecr = h.ts_recent;
+    segment->options_length = wire::write_options(segment->options.data(), options);
+  }
+  return true;
+}
+
+void send_time_wait_ack(Context& cx, TimeWait& entry) {
+  TxSegment* segment = bare_segment(cx, entry.key, entry.flow_sum, entry.snd_nxt, entry.rcv_nxt, wire::ack);
+  if (segment == nullptr) return;
+  segment->window = entry.window;
+  if (!entry.timestamps) return;
+  wire::store32(segment->options.data(), 0x0101080a);
+  wire::store32(segment->options.data() + 4, cx.now_ms + entry.ts_offset);
+  wire::store32(segment->options.data() + 8, entry.ts_recent);
+  segment->options_length = timestamp_option_bytes;
+}
+
+void send_keepalive(Context& cx, Tcb& tcb) {
+  // SEG.SEQ = SND.NXT - 1 lies below the window, so that a living peer must answer (MUST-30: with no data).
+  if (begin_segment(cx, tcb, tcb.snd_nxt - 1, wire::ack) == nullptr) return;
+  commit_segment(cx, tcb);
+  ++cx.stats.keepalive_probes;
+}
+
+void send_window_probe(Context& cx, Tcb& tcb) {
+  if (tcb.send_queued == 0) {
+    send_keepalive(cx, tcb);  // nothing to probe with
+    return;
+  }
+  TxSegment* segment = begin_segment(cx, tcb, tcb.snd_una, wire::ack);
+  if (segment == nullptr) return;
+  segment->piece[0] = {tcb.send_head->data, 1};
+  segment->pieces = 1;
+  segment->payload_length = 1;
+  commit_segment(cx, tcb);
+  ++cx.stats.zero_window_probes;
+  if (tcb.snd_nxt == tcb.snd_una) tcb.snd_nxt += 1;
+}
+
+void send_reset(Context& cx, Tcb& tcb) {
+  bare_segment(cx, tcb.key, tcb.flow_sum, tcb.snd_nxt, tcb.rcv_nxt, wire::rst | wire::ack);
+}
+
+void send_reset(Context& cx, HalfOpen& half) {
+  const Handshake& h = half.handshake;
+  bare_segment(cx, half.key, half.flow_sum, h.iss + 1, h.irs + 1, wire::rst | wire::ack);
+}
+
+void send_reset_for(Context& cx, const wire::Segment& segment) {
+  if (segment.has(wire::rst) || !reset_allowed(cx)) return;
+  // rfc9293 3.10.7.1: with an ACK the reset takes its number; without, it acknowledges what came.
+  const std::uint32_t sum = wire::flow_sum(segment.flow);
+  if (segment.has(wire::ack))
+    bare_segment(cx, segment.flow, sum, segment.ack, Seq{}, wire::rst);
+  else
+    bare_segment(cx, segment.flow, sum, Seq{}, segment.seq + segment.length(), wire::rst | wire::ack);
+}
+
+void send_reset_at_ack(Context& cx, const wire::Segment& segment) {
+  if (segment.has(wire::rst) || !reset_allowed(cx)) return;
+  bare_segment(cx, segment.flow, wire::flow_sum(segment.flow), segment.ack, Seq{}, wire::rst);
+}
+
+void release_extent(Context& cx, Extent& extent) {
+  switch (extent.ownership) {
+    case Ownership::chunk: cx.chunks.free(static_cast<Chunk*>(extent.owner)); break;
+    case Ownership::caller: break;
+    case Ownership::callback:
+    case Ownership::port:
+      cx.released.push_back(&extent);  // the shard gives it back, and then the extent
+      return;
+  }
+  cx.extents.free(&extent);
+}
+
+}  // namespace handfast::tcp

@@ -1,0 +1,648 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// RFC 9293 section 3.10.7.3 and .4, step by step in its order; later RFCs are amendments where they apply.
+// Layer: tcp. LISTEN, half-open and TIME-WAIT are in files of their own.
+#include "tcp/segment_arrives.hpp"
+
+#include <algorithm>
+
+#include "tcp/congestion.hpp"
+#include "tcp/lifetime.hpp"
+#include "tcp/output.hpp"
+#include "tcp/recovery.hpp"
+#include "tcp/rtt.hpp"
+#include "tcp/state.hpp"
+#include "tcp/timeouts.hpp"
+
+namespace handfast::tcp {
+namespace {
+
+/// One segment on its way through the steps: trimmed to what is new and in the window.
+struct Arrival {
+  Context& cx;
+  Tcb& tcb;
+  const wire::Segment& segment;
+  wire::TcpOptions options;
+  Seq seq;                   // of the first byte that is left
+  std::span<const std::byte> data;
+  bool fin;
+  Verdict verdict;
+};
+
+enum class Step : bool { go_on, done };
+
+Step drop(Arrival& a, Drop reason) {
+  a.verdict.drop = reason;
+  return Step::done;
+}
+
+Step challenge(Arrival& a, Drop reason) {
+  send_challenge_ack(a.cx, a.tcb);
+  return drop(a, reason);
+}
+
+std::uint32_t receive_window(const Tcb& tcb) { return distance(tcb.rcv_nxt, tcb.rcv_adv); }
+
+// --- first: sequence number, and before it PAWS (RFC 7323 section 5.3 R1) -------------------------------------
+
+/// TS.Recent is good for 24 days (RFC 7323 section 5.5).
+constexpr std::uint32_t ts_recent_lifetime_ms = 24u * 24 * 3600 * 1000;
+
+bool paws_rejects(const Arrival& a) {
+  return has(a.tcb, ts_enabled) && a.options.has_timestamps && !a.segment.has(wire::rst) &&
+         static_cast<std::int32_t>(a.options.ts_val - a.tcb.ts_recent) < 0 &&
+         a.cx.now_ms - a.tcb.heard_ms < ts_recent_lifetime_ms;
+}
+
+/// The four cases of the table in section 3.10.7.4.
+bool acceptable(Seq rcv_nxt, std::uint32_t window, Seq seq, std::uint32_t length) {
+  const auto inside = [&](Seq s) { return distance(rcv_nxt, s) < window; };
+  if (length == 0) return window == 0 ? seq == rcv_nxt : inside(seq);
+  return window != 0 && (inside(seq) || inside(seq + (length - 1)));
+}
+
+/// A segment that cannot be accepted is answered by an ACK (MUST-62...); one with data always, since its sender waits for
+/// it, one without at most as often as a challenge, so that two ends out of step do not answer each other for ever.
+Step answer_unacceptable(Arrival& a, Drop reason) {
+  if (a.segment.has(wire::rst)) return drop(a, reason);
+  if (a.segment.payload_length != 0 || a.segment.has(wire::fin)) {
+    send_ack(a.cx, a.tcb);
+    return drop(a, reason);
+  }
+  return challenge(a, reason);
+}
+
+Step check_sequence(Arrival& a) {
+  const Tcb& tcb = a.tcb;
+  if (paws_rejects(a)) return answer_unacceptable(a, Drop::tcp_old_timestamp);
+  const std::uint32_t window = receive_window(tcb);
+  if (!acceptable(tcb.rcv_nxt, window, a.seq, a.segment.length())) {
+    // MUST-66: with the window closed (or shut since), the ACK and RST of a segment that starts just here still count;
+    // its data does not.
+    const bool starts_here = a.seq == tcb.rcv_nxt && window == 0;
+    if (!starts_here) {
+      const bool old = before(a.seq, tcb.rcv_nxt);
+      if (old && a.segment.payload_length != 0) ++a.cx.stats.duplicates;
+      return answer_unacceptable(a, old ? Drop::tcp_duplicate : Drop::tcp_out_of_window);
+    }
+    if (a.segment.length() != 0) {
+      set(a.tcb, ack_now);
+      mark_dirty(a.cx, a.tcb);
+      a.verdict.drop = Drop::tcp_window_full;
+    }
+    a.data = {};
+    a.fin = false;
+    return Step::go_on;
+  }
+  // Cut to the window: old bytes in front, bytes past the right edge behind.
+  if (before(a.seq, tcb.rcv_nxt)) {
+    std::uint32_t old = distance(a.seq, tcb.rcv_nxt);
+    if (a.segment.has(wire::syn)) --old;
+    a.data = a.data.subspan(std::min<std::size_t>(old, a.data.size()));
+    a.seq = tcb.rcv_nxt;
+  }
+  const std::uint32_t room = distance(a.seq, tcb.rcv_adv);
+  if (a.data.size() > room) {
+    a.data = a.data.first(room);
+    a.fin = false;
+  } else if (a.fin && a.data.size() == room) {
+    a.fin = false;  // the FIN itself is past the edge: it comes again
+  }
+  return Step::go_on;
+}
+
+// --- second: RST (RFC 5961 section 3) ----------------------------------------------------------------------
+
+Step check_rst(Arrival& a) {
+  if (!a.segment.has(wire::rst)) return Step::go_on;
+  if (a.segment.seq != a.tcb.rcv_nxt) return challenge(a, Drop::tcp_rst_not_exact);
+  ++a.cx.stats.resets_in;
+  switch (a.tcb.state) {
+    case State::syn_received:  // of an active open; a passive one is a half-open entry
+      end_connection(a.cx, a.tcb, CloseReason::refused);
+      break;
+    case State::established:
+    case State::fin_wait_1:
+    case State::fin_wait_2:
+    case State::close_wait:
+      end_connection(a.cx, a.tcb, CloseReason::reset_by_peer);
+      break;
+    case State::closing:
+    case State::last_ack:
+      end_connection(a.cx, a.tcb, CloseReason::reset_by_peer);
+      break;
+    case State::closed:
+    case State::listen:
+    case State::syn_sent:
+    case State::time_wait:
+      HF_ASSERT(false);
+  }
+  return Step::done;
+}
+
+// third: security and compartment: none, as nearly everywhere.
+
+// --- fourth: SYN (RFC 5961 section 4) ----------------------------------------------------------------------
+
+Step check_syn(Arrival& a) {
+  if (!a.segment.has(wire::syn)) return Step::go_on;
+  return challenge(a, Drop::tcp_syn_in_window);
+}
+
+// --- fifth: ACK --------------------------------------------------------------------------------------------
+
+/// RFC 5961 section 5.2, never below what was really sent (the lower edge early in a connection).
+bool ack_is_plausible(const Tcb& tcb, Seq ack) {
+  if (after(ack, tcb.snd_nxt)) return false;
+  if (!before(ack, tcb.snd_una)) return true;
+  if (tcb.snd_una == tcb.iss) return false;
+  const std::uint32_t sent = distance(tcb.iss + 1, tcb.snd_una);
+  const std::uint32_t back = tcb.send_wraps != 0 ? tcb.max_snd_wnd : std::min(tcb.max_snd_wnd, sent);
+  return distance(ack, tcb.snd_una) <= back;
+}
+
+/// Takes acknowledged bytes off the front of the send queue. `acked` counts sequence space.
+void take_off_queue(Context& cx, Tcb& tcb, std::uint32_t bytes) {
+  tcb.send_queued -= bytes;
+  while (bytes != 0) {
+    Extent* extent = tcb.send_head;
+    if (extent->length > bytes) {
+      extent->data += bytes;
+      extent->length -= bytes;
+      return;
+    }
+    bytes -= extent->length;
+    tcb.send_head = extent->next;
+    release_extent(cx, *extent);
+  }
+  if (tcb.send_head == nullptr) tcb.send_tail = nullptr;
+}
+
+void sample_rtt(Arrival& a, Seq ack) {
+  Tcb& tcb = a.tcb;
+  if (has(tcb, rtt_timing)) {
+    if (before(ack, tcb.rtt_seq)) return;
+    clear(tcb, rtt_timing);
+    take_rtt_sample(a.cx, tcb, a.cx.now_us - tcb.rtt_time_us);
+  } else if (has(tcb, ts_enabled) && a.options.has_timestamps && a.options.ts_ecr != 0) {
+    // The timed segment was sent again; the echo tells which copy this answers (RFC 7323 section 4).
+    const std::uint32_t ms = ts_now(a.cx, tcb) - a.options.ts_ecr;
+    if (ms < 1u << 22) take_rtt_sample(a.cx, tcb, ms * 1000);
+  }
+}
+
+/// SND.UNA moves to `ack`: queue, RTT, recovery, timer.
+void acknowledge(Arrival& a, Seq ack) {
+  Context& cx = a.cx;
+  Tcb& tcb = a.tcb;
+  std::uint32_t bytes = distance(tcb.snd_una, ack);
+  if (tcb.snd_una == tcb.iss) {
+    // Our SYN. RFC 6298 (5.7): no sample and a SYN sent twice means 3 s for the data.
+    --bytes;
+    if (has(tcb, syn_retransmitted) && !has(tcb, rtt_timing)) tcb.rto_us = std::max<std::uint32_t>(tcb.rto_us, 3000000);
+  }
+  const std::uint32_t data = std::min(bytes, tcb.send_queued);
+  if (distance(tcb.iss, ack) < distance(tcb.iss, tcb.snd_una)) ++tcb.send_wraps;
+  sample_rtt(a, ack);
+  tcb.snd_una = ack;
+  if (data != 0) take_off_queue(cx, tcb, data);
+  a.verdict.acked += data;
+  on_new_ack(cx, tcb, bytes);
+  if (tcb.snd_una == tcb.snd_nxt)
+    tcb.rtx_deadline = never;  // RFC 6298 (5.2)
+  else
+    start_retransmission_timer(cx, tcb);  // (5.3)
+  clear(tcb, persist);
+}
+
+/// RFC 5681 section 2, and with SACK any ACK that brings news (RFC 6675 section 2).
+bool is_duplicate_ack(const Arrival& a, bool sack_news) {
+  const Tcb& tcb = a.tcb;
+  if (a.segment.ack != tcb.snd_una || tcb.snd_una == tcb.snd_nxt) return false;
+  if (sack_news) return true;
+  if (has(tcb, sack_enabled) && tcb.recovery != Recovery::open) return false;
+  return a.segment.length() == 0 && (std::uint32_t{a.segment.window} << tcb.snd_wscale) == tcb.snd_wnd && tcb.snd_wnd != 0;
+}
+
+void update_window(Arrival& a) {
+  Tcb& tcb = a.tcb;
+  const Seq seq = a.segment.seq, ack = a.segment.ack;
+  if (before(ack, tcb.snd_una)) return;
+  if (!before(tcb.snd_wl1, seq) && !(tcb.snd_wl1 == seq && before_eq(tcb.snd_wl2, ack))) return;
+  const std::uint32_t window = std::uint32_t{a.segment.window} << tcb.snd_wscale;
+  if (window > tcb.snd_wnd) mark_dirty(a.cx, tcb);
+  tcb.snd_wnd = window;
+  tcb.max_snd_wnd = std::max(tcb.max_snd_wnd, window);
+  tcb.snd_wl1 = seq;
+  tcb.snd_wl2 = ack;
+  if (has(tcb, persist) && window != 0 && tcb.snd_una != tcb.snd_nxt) {
+    // The probe's byte was not taken while the window was shut: send it again, as part of what follows.
+    clear(tcb, persist);
+    tcb.rtx_deadline = never;
+    tcb.backoff = 0;
+    resend_flight(a.cx, tcb);
+  } else if (has(tcb, persist) && window != 0) {
+    clear(tcb, persist);
+    tcb.rtx_deadline = never;
+    tcb.backoff = 0;
+  }
+}
+
+bool fin_is_acked(const Tcb& tcb) { return has(tcb, fin_sent) && tcb.snd_una == tcb.snd_nxt; }
+
+/// SYN-RECEIVED -> ESTABLISHED.
+Step become_established(Arrival& a) {
+  Tcb& tcb = a.tcb;
+  if (!after(a.segment.ack, tcb.snd_una) || after(a.segment.ack, tcb.snd_nxt)) {
+    send_reset_at_ack(a.cx, a.segment);
+    return drop(a, Drop::tcp_unacceptable_ack);
+  }
+  tcb.snd_wnd = std::uint32_t{a.segment.window} << tcb.snd_wscale;
+  tcb.max_snd_wnd = std::max(tcb.max_snd_wnd, tcb.snd_wnd);
+  tcb.snd_wl1 = a.segment.seq;
+  tcb.snd_wl2 = a.segment.ack;
+  set_state(tcb, State::established);
+  ++a.cx.stats.established;
+  a.verdict.established = true;
+  mark_dirty(a.cx, tcb);
+  if (has(tcb, fin_queued)) set_state(tcb, State::fin_wait_1);  // CLOSE came before (3.10.4)
+  return Step::go_on;
+}
+
+/// rfc9293 3.10.7.4 fifth, ESTABLISHED: shared by all synchronised states.
+Step process_ack(Arrival& a) {
+  Context& cx = a.cx;
+  Tcb& tcb = a.tcb;
+  const Seq ack = a.segment.ack;
+  if (!ack_is_plausible(tcb, ack)) return challenge(a, Drop::tcp_unacceptable_ack);
+  // TS.Recent only from segments that may be the peer's (RFC 7323 section 4.3 (2); sec A12).
+  if (has(tcb, ts_enabled) && a.options.has_timestamps && before_eq(a.segment.seq, tcb.last_ack_sent) &&
+      static_cast<std::int32_t>(a.options.ts_val - tcb.ts_recent) >= 0)
+    tcb.ts_recent = a.options.ts_val;
+  tcb.heard_ms = cx.now_ms;
+  bool sack_news = false;
+  if (a.options.sack_count != 0 && has(tcb, sack_enabled) && !before(ack, tcb.snd_una))
+    sack_news = apply_sack(cx, tcb, a.options);
+  if (after(ack, tcb.snd_una)) {
+    acknowledge(a, ack);
+    mark_dirty(cx, tcb);
+  } else if (is_duplicate_ack(a, sack_news)) {
+    on_duplicate_ack(cx, tcb);
+    mark_dirty(cx, tcb);
+  }
+  update_window(a);
+  // A probe was answered: the peer lives (section 3.8.6.1: the connection may stay open as long as it does).
+  if (tcb.snd_wnd == 0 && !has(tcb, orphan)) tcb.progress_ms = cx.now_ms;
+  return Step::go_on;
+}
+
+Step check_ack(Arrival& a) {
+  if (!a.segment.has(wire::ack)) return drop(a, Drop::tcp_no_ack);
+  Tcb& tcb = a.tcb;
+  if (tcb.state == State::syn_received && become_established(a) == Step::done) return Step::done;
+  if (process_ack(a) == Step::done) return Step::done;
+  switch (tcb.state) {
+    case State::established:
+    case State::close_wait:
+      break;
+    case State::fin_wait_1:
+      if (fin_is_acked(tcb)) {
+        set_state(tcb, State::fin_wait_2);
+        if (has(tcb, orphan)) start_fin_wait_2_timer(a.cx, tcb);
+      }
+      break;
+    case State::fin_wait_2:
+      break;
+    case State::closing:
+      if (fin_is_acked(tcb)) {
+        enter_time_wait(a.cx, tcb);
+        a.verdict.readable = true;
+        return Step::done;
+      }
+      break;
+    case State::last_ack:
+      if (fin_is_acked(tcb)) {
+        complete(a.cx, tcb);
+        a.verdict.readable = true;
+        return Step::done;
+      }
+      break;
+    case State::closed:
+    case State::listen:
+    case State::syn_sent:
+    case State::syn_received:
+    case State::time_wait:
+      HF_ASSERT(false);
+  }
+  return Step::go_on;
+}
+
+// sixth: URG. The data is in-band whatever the pointer says (RFC 6093 section 4); nothing to do.
+
+// --- seventh: text -----------------------------------------------------------------------------------------
+
+/// Memory for `length` bytes that may have to wait: accepted bytes must never be lost for want of a place.
+bool has_memory_for(const Context& cx, std::uint32_t length) {
+  return cx.chunks.capacity() - cx.chunks.in_use() >= length / chunk_bytes + 4 &&
+         cx.receive_buffers.in_use() < cx.receive_buffers.capacity();
+}
+
+ReceiveBuffer* receive_buffer_of(Context& cx, Tcb& tcb, Seq unread) {
+  if (tcb.receive == nullptr && (tcb.receive = cx.receive_buffers.allocate()) != nullptr) {
+    *tcb.receive = ReceiveBuffer{};
+    tcb.receive->unread = unread;
+  }
+  return tcb.receive;
+}
+
+/// The ranges that rcv_nxt has reached become ordinary unread bytes.
+void absorb_beyond(Tcb& tcb) {
+  auto& beyond = tcb.receive->beyond;
+  while (!beyond.empty() && !after(beyond[0].left, tcb.rcv_nxt)) {
+    tcb.rcv_nxt = max(tcb.rcv_nxt, beyond[0].right);
+    beyond.trim_below(tcb.rcv_nxt);
+  }
+}
+
+void in_order_text(Arrival& a) {
+  Context& cx = a.cx;
+  Tcb& tcb = a.tcb;
+  const auto length = static_cast<std::uint32_t>(a.data.size());
+  if (!has_memory_for(cx, length)) {
+    a.verdict.drop = Drop::tcp_no_memory;
+    a.fin = false;
+    return;
+  }
+  const Seq before_text = tcb.rcv_nxt;
+  bool filled_gap = false;
+  if (tcb.receive == nullptr) {
+    a.verdict.data = a.data.data();
+    a.verdict.data_length = length;
+    tcb.rcv_nxt += length;
+  } else {
+    if (!tcb.receive->put(cx.chunks, tcb.rcv_nxt, tcb.rcv_nxt, a.data)) {
+      a.verdict.drop = Drop::tcp_no_memory;
+      a.fin = false;
+      return;
+    }
+    tcb.rcv_nxt += length;
+    filled_gap = !tcb.receive->beyond.empty();
+    absorb_beyond(tcb);
+    a.verdict.readable = true;
+  }
+  a.seq = a.seq + length;
+  if (distance(tcb.irs, tcb.rcv_nxt) < distance(tcb.irs, before_text)) ++tcb.receive_wraps;
+  tcb.rcv_mss = static_cast<std::uint16_t>(std::max<std::uint32_t>(tcb.rcv_mss, std::min<std::uint32_t>(length, cx.local_mss)));
+  // MUST-58 and SHLD-19: every second full segment at once, a filled gap at once (RFC 5681 section 4.2), else within
+  // delayed_ack.
+  if (filled_gap || distance(tcb.last_ack_sent, tcb.rcv_nxt) >= 2u * tcb.rcv_mss)
+    set(tcb, ack_now);
+  else if (!has(tcb, ack_delayed))
+    start_delayed_ack_timer(cx, tcb);
+  mark_dirty(cx, tcb);
+}
+
+void out_of_order_text(Arrival& a) {
+  Context& cx = a.cx;
+  Tcb& tcb = a.tcb;
+  ++cx.stats.out_of_order;
+  set(tcb, ack_now);  // a duplicate ACK at once (RFC 5681 section 4.2)
+  mark_dirty(cx, tcb);
+  const bool had_buffer = tcb.receive != nullptr;
+  // Half of the memory is kept for what is in order: it must go on even when all that came beyond gaps fills the rest.
+  const bool scarce = cx.chunks.in_use() + a.data.size() / chunk_bytes + 4 > cx.chunks.capacity() / 2;
+  if (scarce || receive_buffer_of(cx, tcb, tcb.rcv_nxt) == nullptr) {
+    a.verdict.drop = Drop::tcp_no_memory;
+  } else if (!tcb.receive->put(cx.chunks, tcb.rcv_nxt, a.seq, a.data)) {
+    a.verdict.drop = Drop::tcp_out_of_order_full;
+    if (!had_buffer) free_receive_buffer(cx, tcb);
+  } else if (a.fin) {
+    tcb.receive->fin_known = true;
+    tcb.receive->fin_seq = a.seq + static_cast<std::uint32_t>(a.data.size());
+  }
+  a.fin = false;
+}
+
+Step process_text(Arrival& a) {
+  Tcb& tcb = a.tcb;
+  switch (tcb.state) {
+    case State::established:
+    case State::fin_wait_1:
+    case State::fin_wait_2:
+      break;
+    case State::close_wait:
+    case State::closing:
+    case State::last_ack:
+      a.fin = false;  // after the peer's FIN there is none
+      return Step::go_on;
+    case State::closed:
+    case State::listen:
+    case State::syn_sent:
+    case State::syn_received:
+    case State::time_wait:
+      HF_ASSERT(false);
+  }
+  if (a.data.empty()) {
+    if (a.fin && a.seq != tcb.rcv_nxt) {
+      set(tcb, ack_now);  // a FIN beyond a gap: wait for what is between
+      mark_dirty(a.cx, tcb);
+      a.fin = false;
+    }
+    return Step::go_on;
+  }
+  if (has(tcb, orphan)) {
+    // Nobody will read it, and the peer must know that it was lost (SHLD-3).
+    send_reset(a.cx, tcb);
+    end_connection(a.cx, tcb, CloseReason::unread_data);
+    return Step::done;
+  }
+  if (a.seq == tcb.rcv_nxt)
+    in_order_text(a);
+  else
+    out_of_order_text(a);
+  return Step::go_on;
+}
+
+// --- eighth: FIN --------------------------------------------------------------------------------------------
+
+void process_fin(Arrival& a) {
+  Context& cx = a.cx;
+  Tcb& tcb = a.tcb;
+  const bool kept = tcb.receive != nullptr && tcb.receive->fin_known && tcb.receive->fin_seq == tcb.rcv_nxt;
+  if ((!a.fin || a.seq != tcb.rcv_nxt) && !kept) return;
+  if (has(tcb, fin_received)) return;
+  tcb.rcv_nxt += 1;
+  tcb.rcv_adv = max(tcb.rcv_adv, tcb.rcv_nxt);
+  set(tcb, fin_received | ack_now);
+  mark_dirty(cx, tcb);
+  a.verdict.readable = true;
+  switch (tcb.state) {
+    case State::established:
+      set_state(tcb, State::close_wait);
+      break;
+    case State::fin_wait_1:
+      // Were our FIN acknowledged, the fifth step would have gone to FIN-WAIT-2.
+      set_state(tcb, State::closing);
+      break;
+    case State::fin_wait_2:
+      enter_time_wait(cx, tcb);
+      break;
+    case State::close_wait:
+    case State::closing:
+    case State::last_ack:
+      break;
+    case State::closed:
+    case State::listen:
+    case State::syn_sent:
+    case State::syn_received:
+    case State::time_wait:
+      HF_ASSERT(false);
+  }
+}
+
+// --- 3.10.7.3: SYN-SENT --------------------------------------------------------------------------------------
+
+void adopt_peer_options(Context& cx, Tcb& tcb, const wire::Segment& segment, const wire::TcpOptions& options) {
+  const TcpConfig& config = cx.config.tcp;
+  const std::uint16_t peer_mss = options.has_mss ? options.mss : std::uint16_t{536};  // MUST-15
+  const bool timestamps = options.has_timestamps && config.timestamps;
+  if (timestamps) {
+    set(tcb, ts_enabled);
+    tcb.ts_recent = options.ts_val;
+  }
+  if (options.sack_permitted && config.sack) set(tcb, sack_enabled);
+  if (options.has_window_scale && config.window_scale) {
+    set(tcb, wscale_enabled);
+    tcb.snd_wscale = std::min<std::uint8_t>(options.window_scale, 14);
+    tcb.rcv_wscale = cx.rcv_wscale;
+  }
+  tcb.snd_wnd = tcb.max_snd_wnd = segment.window;  // never scaled in a SYN
+  set_send_mss(cx, tcb, peer_mss);
+}
+
+Step syn_sent_ack_and_rst(Arrival& a) {
+  const wire::Segment& segment = a.segment;
+  Tcb& tcb = a.tcb;
+  const bool acceptable_ack = segment.has(wire::ack) && segment.ack == tcb.iss + 1;
+  // first
+  if (segment.has(wire::ack) && !acceptable_ack) {
+    send_reset_at_ack(a.cx, segment);
+    return drop(a, Drop::tcp_unacceptable_ack);
+  }
+  // second
+  if (segment.has(wire::rst)) {
+    if (!segment.has(wire::ack)) return drop(a, Drop::tcp_rst_not_exact);
+    ++a.cx.stats.resets_in;
+    end_connection(a.cx, tcb, CloseReason::refused);
+    return Step::done;
+  }
+  return Step::go_on;
+}
+
+void syn_sent_syn(Arrival& a) {
+  Context& cx = a.cx;
+  Tcb& tcb = a.tcb;
+  const wire::Segment& segment = a.segment;
+  tcb.rcv_nxt = segment.seq + 1;
+  tcb.irs = segment.seq;
+  tcb.heard_ms = cx.now_ms;
+  adopt_peer_options(cx, tcb, segment, a.options);
+  tcb.rcv_adv = tcb.rcv_nxt + std::min<std::uint32_t>(cx.config.tcp.receive_buffer, 65535);
+  tcb.last_ack_sent = tcb.rcv_nxt;
+  tcb.snd_wl1 = segment.seq;
+  tcb.snd_wl2 = segment.has(wire::ack) ? segment.ack : tcb.iss;
+  tcb.cwnd = initial_window(cx, tcb);
+  if (!segment.has(wire::ack)) {
+    // Simultaneous open.
+    set_state(tcb, State::syn_received);
+    clear(tcb, rtt_timing);
+    send_syn(cx, tcb);
+    return;
+  }
+  acknowledge(a, segment.ack);
+  if (has(tcb, syn_retransmitted)) tcb.cwnd = tcb.snd_mss;  // RFC 5681 section 3.1
+  set_state(tcb, State::established);
+  ++cx.stats.established;
+  a.verdict.established = true;
+  set(tcb, ack_now);
+  mark_dirty(cx, tcb);
+  if (has(tcb, keepalive_on)) start_keepalive_timer(cx, tcb);
+}
+
+void syn_sent(Arrival& a) {
+  if (syn_sent_ack_and_rst(a) == Step::done) return;
+  // third: security: none. fourth and fifth:
+  if (!a.segment.has(wire::syn)) {
+    drop(a, Drop::tcp_no_ack);
+    return;
+  }
+  // Data and FIN with the SYN are not taken; the peer sends them again (RFC 9293 allows to queue them).
+  syn_sent_syn(a);
+}
+
+bool read_options(Arrival& a) {
+  if (a.segment.header_length == wire::tcp_header_length) return true;
+  const auto bytes = a.segment.option_bytes();
+  return wire::parse_timestamp_only(bytes, a.options) || wire::parse_tcp_options(bytes, a.options);
+}
+
+/// Simultaneous open: the peer's SYN,ACK after its SYN (figure 8). Its SYN is known, so it lies below the window; its ACK
+/// is what ends the handshake.
+bool is_known_syn_ack(Arrival& a) {
+  constexpr std::uint8_t control = wire::syn | wire::ack | wire::rst | wire::fin;
+  if (a.segment.seq != a.tcb.irs || (a.segment.flags & control) != (wire::syn | wire::ack)) return false;
+  a.data = {};
+  return true;
+}
+
+void otherwise(Arrival& a) {
+  const bool opening = a.tcb.state == State::syn_received;
+  if (!(opening && is_known_syn_ack(a))) {
+    if (check_sequence(a) == Step::done) return;
+    if (check_rst(a) == Step::done) return;
+    if (check_syn(a) == Step::done) return;
+  }
+  if (check_ack(a) == Step::done) return;
+  if (process_text(a) == Step::done) return;
+  process_fin(a);
+  if (opening && a.verdict.established && has(a.tcb, keepalive_on) && !has(a.tcb, ended)) start_keepalive_timer(a.cx, a.tcb);
+}
+
+}  // namespace
+
+void set_send_mss(const Context& cx, Tcb& tcb, std::uint16_t peer_mss) {
+  // MUST-16: the lesser of what the peer takes and what our path does, less options that every segment has (MUST-67).
+  std::uint32_t mss = std::min<std::uint32_t>(std::max(peer_mss, cx.config.tcp.min_send_mss), cx.config.link.mtu - 40u);
+  if (has(tcb, ts_enabled)) mss -= 12;
+  tcb.snd_mss = static_cast<std::uint16_t>(mss);
+}
+
+Verdict segment_arrives(Context& cx, Tcb& tcb, const wire::Segment& segment) {
+  Arrival a{cx, tcb, segment, {}, segment.seq, {segment.payload, segment.payload_length}, segment.has(wire::fin), {}};
+  a.verdict.tcb = &tcb;
+  if (!read_options(a)) {
+    a.verdict.drop = Drop::tcp_malformed_option;
+    return a.verdict;
+  }
+  if (segment.has(wire::syn)) a.seq = segment.seq;  // data of a SYN starts one later; it is never taken
+  if (tcb.state == State::syn_sent)
+    syn_sent(a);
+  else
+    otherwise(a);
+  return a.verdict;
+}
+
+void store_unread(Context& cx, Tcb& tcb, std::span<const std::byte> bytes) {
+  const Seq at = text_end(tcb) - static_cast<std::uint32_t>(bytes.size());
+  ReceiveBuffer* buffer = receive_buffer_of(cx, tcb, at);
+  HF_ASSERT(buffer != nullptr);
+  const bool stored = buffer->put(cx.chunks, at, at, bytes);
+  HF_ASSERT(stored);
+}
+
+void icmp_error_arrives(Context& cx, Tcb& tcb, Seq quoted, bool hard) {
+  // rfc5927 4.1: only about something that is in flight. A hard error ends an opening connection and no other.
+  if (before(quoted, tcb.snd_una) || !before(quoted, tcb.snd_nxt)) return;
+  if (hard && tcb.state == State::syn_sent) end_connection(cx, tcb, CloseReason::unreachable);
+}
+
+}  // namespace handfast::tcp

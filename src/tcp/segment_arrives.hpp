@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// RFC 9293 section 3.10.7: what a segment does, by the kind of flow that it found. Layer: tcp.
+// Nothing here calls the application: a verdict says what there is to tell it, and the shard does.
+#pragma once
+
+#include "tcp/context.hpp"
+
+namespace handfast::tcp {
+
+/// What a segment left for the application, in the order in which it is to be told.
+struct Verdict {
+  Tcb* tcb = nullptr;              ///< the connection that the rest is about; may have been created just now
+  Drop drop = Drop::none;          ///< why the segment, or a part of it, went no further (counted by the caller)
+  bool established = false;        ///< entered ESTABLISHED
+  std::uint32_t acked = 0;         ///< bytes of data newly acknowledged
+  const std::byte* data = nullptr; ///< next bytes in order, in the frame; rcv_nxt stands after them already
+  std::uint32_t data_length = 0;
+  bool readable = false;           ///< the receive buffer has bytes in order, or the end of file was reached
+};
+
+/// CLOSED (3.10.7.1): no flow and no listener.
+Verdict segment_arrives_closed(Context& cx, const wire::Segment& segment);
+
+/// LISTEN (3.10.7.2). `admitted` is the application's word on a SYN; the ISS is raised above `least_iss` where the
+/// SYN takes over a TIME-WAIT entry. May create a half-open entry, or a connection out of a cookie.
+struct Reuse {
+  bool valid = false;
+  Seq least_iss;
+};
+Verdict segment_arrives_listen(Context& cx, std::uint16_t listener, std::uint64_t hash, const wire::Segment& segment,
+                               Reuse reuse = {});
+
+/// SYN-RECEIVED as a half-open entry; creates the connection when its third segment is good.
+Verdict segment_arrives_half_open(Context& cx, HalfOpen& half, std::uint64_t hash, const wire::Segment& segment);
+
+/// TIME-WAIT. True in `reopen`: the entry is gone and the SYN is to be given to the listener with `reuse`; never where
+/// nobody listens.
+struct TimeWaitVerdict {
+  Drop drop = Drop::none;
+  bool reopen = false;
+  Reuse reuse;
+};
+TimeWaitVerdict segment_arrives_time_wait(Context& cx, std::uint32_t index, const wire::Segment& segment,
+                                          bool has_listener);
+
+/// SYN-SENT (3.10.7.3) and all synchronised states (3.10.7.4).
+Verdict segment_arrives(Context& cx, Tcb& tcb, const wire::Segment& segment);
+
+/// SND.MSS from what the peer announced: its floor, our MTU, our options.
+void set_send_mss(const Context& cx, Tcb& tcb, std::uint16_t peer_mss);
+
+/// Keeps bytes that the application did not take, [rcv_nxt - bytes, rcv_nxt). Room was made sure of before they
+/// were accepted.
+void store_unread(Context& cx, Tcb& tcb, std::span<const std::byte> bytes);
+
+/// An ICMP error about a segment of ours, already matched to the connection (RFC 9293 section 3.9.2.2, RFC 5927).
+void icmp_error_arrives(Context& cx, Tcb& tcb, Seq quoted, bool hard);
+
+}  // namespace handfast::tcp

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What all segments of a synchronised connection have in common. Layer: tcp, private to output and replies.
+#pragma once
+
+#include "tcp/context.hpp"
+#include "tcp/output.hpp"
+#include "wire/bytes.hpp"
+#include "wire/tcp_writer.hpp"
+
+namespace handfast::tcp {
+
+inline constexpr std::uint32_t timestamp_option_bytes = 12;  // with its padding
+
+/// SACK blocks that the next segment would carry (RFC 2018 section 3): at most 3 beside timestamps, 4 alone.
+[[nodiscard]] inline std::uint32_t sack_blocks_due(const Tcb& tcb) {
+  if (tcb.receive == nullptr || tcb.receive->beyond.empty() || !has(tcb, sack_enabled)) return 0;
+  return std::min<std::uint32_t>(static_cast<std::uint32_t>(tcb.receive->beyond.size()), has(tcb, ts_enabled) ? 3 : 4);
+}
+
+/// Payload that fits beside the options of the next segment.
+[[nodiscard]] inline std::uint32_t segment_room(const Tcb& tcb) {
+  const std::uint32_t blocks = sack_blocks_due(tcb);
+  const std::uint32_t options = blocks == 0 ? 0 : 4 + 8 * blocks;
+  return tcb.snd_mss > 2 * options ? tcb.snd_mss - options : tcb.snd_mss;
+}
+
+/// Fills everything but payload, FIN and PSH; null when the queue is full. Nothing is sent before commit_segment.
+[[nodiscard]] inline TxSegment* begin_segment(Context& cx, Tcb& tcb, Seq seq, std::uint8_t flags) {
+  TxSegment* segment = cx.out.next();
+  if (segment == nullptr) return nullptr;
+  segment->flow = tcb.key;
+  segment->flow_sum = tcb.flow_sum;
+  segment->seq = seq;
+  segment->ack = tcb.rcv_nxt;
+  segment->window = window_field(cx, tcb);
+  segment->flags = flags;
+  segment->pieces = 0;
+  segment->payload_length = 0;
+  segment->options_length = 0;
+  const std::uint32_t blocks = sack_blocks_due(tcb);
+  if (blocks != 0) {
+    wire::TcpOptions options;
+    options.has_timestamps = has(tcb, ts_enabled);
+    options.ts_val = ts_now(cx, tcb);
+    options.ts_ecr = tcb.ts_recent;
+    std::array<ds::Range, 4> ranges;
+    options.sack_count = static_cast<std::uint8_t>(
+        tcb.receive->beyond.recent(std::span{ranges}.first(blocks), tcb.receive->latest));
+    for (std::size_t i = 0; i < options.sack_count; ++i) options.sack[i] = {ranges[i].left, ranges[i].right};
+    segment->options_length = wire::write_options(segment->options.data(), options);
+  } else if (has(tcb, ts_enabled)) {
+    wire::store32(segment->options.data(), 0x0101080a);  // NOP, NOP, timestamps, 10 bytes
+    wire::store32(segment->options.data() + 4, ts_now(cx, tcb));
+    wire::store32(segment->options.data() + 8, tcb.ts_recent);
+    segment->options_length = timestamp_option_bytes;
+  }
+  return segment;
+}
+
+/// Counts the segment as sent. It carries an ACK, so none is due any more.
+inline void commit_segment(Context& cx, Tcb& tcb) {
+  cx.out.commit();
+  ++cx.stats.segments_out;
+  tcb.last_ack_sent = tcb.rcv_nxt;
+  clear(tcb, ack_now | ack_delayed);
+  tcb.ack_deadline = never;
+}
+
+}  // namespace handfast::tcp

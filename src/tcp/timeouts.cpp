@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What happens when a deadline has passed. Layer: tcp; see timeouts.hpp.
+#include "tcp/timeouts.hpp"
+
+#include <algorithm>
+
+#include "tcp/lifetime.hpp"
+#include "tcp/output.hpp"
+#include "tcp/recovery.hpp"
+#include "tcp/rtt.hpp"
+#include "tcp/state.hpp"
+
+namespace handfast::tcp {
+namespace {
+
+Duration since_ms(const Context& cx, std::uint32_t then) { return std::chrono::milliseconds{cx.now_ms - then}; }
+
+/// R2 (MUST-20), the user timeout (RFC 5482), or an orphan's number of tries, whichever binds.
+bool gave_up(const Context& cx, const Tcb& tcb) {
+  const TcpConfig& config = cx.config.tcp;
+  if (has(tcb, orphan) && tcb.backoff >= config.orphan_retries) return true;
+  const Duration limit = tcb.user_timeout_ds != 0 ? tcb.user_timeout_ds * Duration{100ms} : config.r2_timeout;
+  return since_ms(cx, tcb.progress_ms) >= limit;
+}
+
+void count_backoff(Tcb& tcb) {
+  if (tcb.backoff != 0xff) ++tcb.backoff;
+}
+
+void syn_timeout(Context& cx, Tcb& tcb) {
+  if (since_ms(cx, tcb.progress_ms) >= cx.config.tcp.connect_timeout) {
+    end_connection(cx, tcb, CloseReason::connect_timed_out);
+    return;
+  }
+  count_backoff(tcb);
+  set(tcb, syn_retransmitted);
+  clear(tcb, rtt_timing);
+  ++cx.stats.retransmits;
+  if (tcb.retransmits != 0xffff) ++tcb.retransmits;
+  start_retransmission_timer(cx, tcb);
+  send_syn(cx, tcb);
+}
+
+void retransmission_timeout(Context& cx, Tcb& tcb) {
+  if (tcb.snd_una == tcb.iss) {
+    syn_timeout(cx, tcb);
+    return;
+  }
+  if (gave_up(cx, tcb)) {
+    end_connection(cx, tcb, CloseReason::timed_out);
+    return;
+  }
+  on_retransmission_timeout(cx, tcb);  // RFC 6298 (5.4)
+  count_backoff(tcb);                  // (5.5)
+  start_retransmission_timer(cx, tcb);
+  mark_dirty(cx, tcb);
+}
+
+void persist_timeout(Context& cx, Tcb& tcb) {
+  if (tcb.snd_wnd != 0) {  // held back as too small: goes now (section 3.8.6.2.1 (4))
+    clear(tcb, persist);
+    set(tcb, override_due);
+    mark_dirty(cx, tcb);
+    return;
+  }
+  if (gave_up(cx, tcb)) {
+    end_connection(cx, tcb, CloseReason::timed_out);
+    return;
+  }
+  send_window_probe(cx, tcb);
+  count_backoff(tcb);
+  start_persist_timer(cx, tcb, false);
+}
+
+void keepalive_timeout(Context& cx, Tcb& tcb) {
+  const TcpConfig& config = cx.config.tcp;
+  if (!has(tcb, keepalive_on)) return;
+  const Duration silent = since_ms(cx, tcb.heard_ms);
+  if (silent < config.keepalive_idle) tcb.keepalive_sent = 0;
+  if (silent < config.keepalive_idle || tcb.snd_una != tcb.snd_nxt) {
+    start_keepalive_timer(cx, tcb);  // heard meanwhile, or the retransmission timer asks already
+    return;
+  }
+  if (tcb.keepalive_sent >= config.keepalive_probes) {
+    send_reset(cx, tcb);
+    end_connection(cx, tcb, CloseReason::keepalive_timed_out);
+    return;
+  }
+  send_keepalive(cx, tcb);
+  ++tcb.keepalive_sent;
+  tcb.idle_deadline = cx.now + config.keepalive_interval;
+}
+
+void idle_timeout(Context& cx, Tcb& tcb) {
+  if (tcb.state == State::fin_wait_2 && has(tcb, orphan))
+    end_connection(cx, tcb, CloseReason::fin_wait_2_timed_out);
+  else
+    keepalive_timeout(cx, tcb);
+}
+
+}  // namespace
+
+void start_retransmission_timer(Context& cx, Tcb& tcb) {
+  tcb.rtx_deadline = cx.now + current_rto(cx, tcb);
+  arm_for(cx, tcb, tcb.rtx_deadline);
+}
+
+void start_persist_timer(Context& cx, Tcb& tcb, bool small_window) {
+  tcb.rtx_deadline = cx.now + (small_window ? cx.config.tcp.override_timeout : current_rto(cx, tcb));
+  arm_for(cx, tcb, tcb.rtx_deadline);
+}
+
+void start_delayed_ack_timer(Context& cx, Tcb& tcb) {
+  set(tcb, ack_delayed);
+  tcb.ack_deadline = cx.now + cx.config.tcp.delayed_ack;
+  arm_for(cx, tcb, tcb.ack_deadline);
+}
+
+void start_keepalive_timer(Context& cx, Tcb& tcb) {
+  const Duration silent = since_ms(cx, tcb.heard_ms);
+  tcb.idle_deadline = cx.now + std::max<Duration>(cx.config.tcp.keepalive_idle - silent, 1ms);
+  arm_for(cx, tcb, tcb.idle_deadline);
+}
+
+void start_fin_wait_2_timer(Context& cx, Tcb& tcb) {
+  tcb.idle_deadline = cx.now + cx.config.tcp.fin_wait_2_timeout;
+  arm_for(cx, tcb, tcb.idle_deadline);
+}
+
+bool connection_timer(Context& cx, Tcb& tcb) {
+  const auto take = [&](Time& deadline) {
+    if (deadline > cx.now) return false;
+    deadline = never;
+    return true;
+  };
+  if (take(tcb.ack_deadline) && has(tcb, ack_delayed)) {
+    clear(tcb, ack_delayed);
+    set(tcb, ack_now);
+    ++cx.stats.delayed_acks;
+    mark_dirty(cx, tcb);
+  }
+  if (take(tcb.rtx_deadline)) {
+    if (has(tcb, persist))
+      persist_timeout(cx, tcb);
+    else
+      retransmission_timeout(cx, tcb);
+    if (has(tcb, ended)) return false;
+  }
+  if (take(tcb.idle_deadline)) {
+    idle_timeout(cx, tcb);
+    if (has(tcb, ended)) return false;
+  }
+  const bool application = take(tcb.app_deadline);
+  const Time next = std::min({tcb.rtx_deadline, tcb.ack_deadline, tcb.idle_deadline, tcb.app_deadline});
+  if (next != never) arm_for(cx, tcb, next);
+  return application;
+}
+
+void start_half_open_timer(Context& cx, HalfOpen& half) {
+  const Duration rto = std::min<Duration>(cx.config.tcp.rto_initial * (1 << std::min<int>(half.retries, 10)), cx.config.tcp.rto_max);
+  cx.half_open_wheel.arm(half.timer, cx.now + rto);
+}
+
+void half_open_timer(Context& cx, HalfOpen& half) {
+  if (half.retries >= cx.config.tcp.syn_ack_retries) {
+    remove_half_open(cx, half);
+    ++cx.stats.half_open_expired;
+    return;
+  }
+  ++half.retries;
+  ++cx.stats.retransmits;
+  start_half_open_timer(cx, half);
+  send_syn_ack(cx, half);
+}
+
+}  // namespace handfast::tcp

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// A segment to be sent, described: the headers are written once, late, by whoever owns the frame.
+// Layer: tcp. Knows nothing of Ethernet, IP or mbufs.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+
+#include "base/flow_key.hpp"
+#include "base/seq.hpp"
+#include "wire/tcp.hpp"
+
+namespace handfast::tcp {
+
+inline constexpr unsigned max_pieces = 8;
+
+/// Views of what is sent are valid until the burst in which the segment was described has been written.
+struct TxSegment {
+  struct Piece {
+    const std::byte* data;
+    std::uint32_t length;
+  };
+  FlowKey flow;
+  std::uint32_t flow_sum = 0;
+  Seq seq, ack;
+  std::uint16_t window = 0;
+  std::uint8_t flags = 0;
+  std::uint8_t options_length = 0;
+  std::uint8_t pieces = 0;
+  std::uint32_t payload_length = 0;
+  std::array<std::byte, wire::max_tcp_options_length> options;
+  std::array<Piece, max_pieces> piece;
+};
+
+/// Where the protocol puts what it has to say. Bounded; when full it has itself written out (once the loop has said how).
+class TxQueue {
+ public:
+  static constexpr std::uint32_t capacity = 512;
+
+  /// output() leaves bulk data for the next round beyond this, so that one connection does not fill every burst.
+  [[nodiscard]] bool has_room() const { return size_ < capacity / 2; }
+  /// A place for one more, not counted before commit(); null when the queue is full and cannot be written out.
+  [[nodiscard]] TxSegment* next() {
+    if (size_ == capacity) [[unlikely]] {
+      if (write_out_ == nullptr) return nullptr;
+      write_out_(context_);
+    }
+    return &segments_[size_];
+  }
+  void commit() { ++size_; }
+  [[nodiscard]] std::span<const TxSegment> segments() const { return {segments_.get(), size_}; }
+  void clear() { size_ = 0; }
+
+  /// `write_out(context)` writes all segments and clears the queue.
+  using WriteOut = void (*)(void* context);
+  void on_full(WriteOut write_out, void* context) {
+    write_out_ = write_out;
+    context_ = context;
+  }
+
+ private:
+  std::unique_ptr<TxSegment[]> segments_ = std::make_unique_for_overwrite<TxSegment[]>(capacity);
+  std::uint32_t size_ = 0;
+  WriteOut write_out_ = nullptr;
+  void* context_ = nullptr;
+};
+
+}  // namespace handfast::tcp
