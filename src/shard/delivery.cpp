@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// From a verdict to the application's callbacks, in their one order: on_accept or on_connect, on_data, on_sent,
+// on_writable, on_peer_fin, on_timer, on_closed. Layer: shard.
+// While callbacks run the connection is in hand: whatever they call, its block is freed here and nowhere else.
+#include <algorithm>
+#include <cstring>
+
+#include "shard/shard.hpp"
+#include "tcp/lifetime.hpp"
+#include "tcp/output.hpp"
+#include "tcp/recovery.hpp"
+
+namespace handfast::shard {
+
+bool Shard::can_receive(const tcp::Tcb& tcb) const {
+  return !has(tcb, tcp::ended | tcp::orphan | tcp::rx_paused | tcp::accept_pending);
+}
+
+void Shard::start_state(tcp::Tcb& tcb) {
+  const Handler& handler = handlers_[tcb.handler];
+  if (handler.ops.construct != nullptr) handler.ops.construct(state_of(tcb));
+}
+
+void Shard::deliver(const tcp::Verdict& verdict, void*& handle) {
+  if (verdict.drop != Drop::none) drop(verdict.drop);
+  if (verdict.tcb == nullptr) return;
+  tcp::Tcb& tcb = *verdict.tcb;
+  set(tcb, tcp::in_hand);
+  if (verdict.established) deliver_established(tcb);
+  if (has(tcb, tcp::accept_pending) && verdict.readable) accept(tcb);
+  if (verdict.data_length != 0) deliver_text(tcb, {verdict.data, verdict.data_length}, handle);
+  if (verdict.readable) deliver_held(tcb);
+  const HandlerOps& ops = handlers_[tcb.handler].ops;
+  constexpr std::uint32_t deaf = tcp::ended | tcp::orphan | tcp::accept_pending;
+  if (verdict.acked != 0 && ops.on_sent != nullptr && !has(tcb, deaf)) {
+    Conn conn{*this, tcb};
+    ops.on_sent(handlers_[tcb.handler].object, conn, state_of(tcb), verdict.acked);
+  }
+  if (has(tcb, tcp::want_writable)) deliver_writable(tcb);
+  if (has(tcb, tcp::fin_received)) deliver_eof(tcb);
+  if (has(tcb, tcp::app_timer_due)) {
+    clear(tcb, tcp::app_timer_due);
+    if (ops.on_timer != nullptr && !has(tcb, deaf)) {
+      Conn conn{*this, tcb};
+      ops.on_timer(handlers_[tcb.handler].object, conn, state_of(tcb));
+    }
+  }
+  clear(tcb, tcp::in_hand);
+  if (!has(tcb, tcp::in_table) && !has(tcb, tcp::ended) && tcp::is_drained(tcb)) {
+    set(tcb, tcp::in_hand);
+    tcp::end_connection(cx_, tcb, CloseReason::finished);
+    clear(tcb, tcp::in_hand);
+  }
+  if (has(tcb, tcp::ended)) conclude(tcb);
+}
+
+void Shard::deliver_established(tcp::Tcb& tcb) {
+  if (has(tcb, tcp::ended)) return;
+  const Handler& handler = handlers_[tcb.handler];
+  if (has(tcb, tcp::active_open)) {
+    if (handler.ops.on_connect == nullptr || has(tcb, tcp::orphan)) return;
+    Conn conn{*this, tcb};
+    handler.ops.on_connect(handler.object, conn, state_of(tcb));
+    return;
+  }
+  // Behind those that wait already, while the listener is paused or they have not been handed over yet.
+  tcp::Listener& listener = cx_.listeners[tcb.listener];
+  set(tcb, tcp::accept_pending);
+  const std::uint32_t index = cx_.tcbs.index_of(tcb);
+  tcb.next_free = tcp::npos;
+  (listener.accept_tail == tcp::npos ? listener.accept_head : cx_.tcbs[listener.accept_tail].next_free) = index;
+  listener.accept_tail = index;
+  ++listener.waiting;
+  if (listener.accept_head == index) accept(tcb);
+}
+
+/// Takes it off the head of its listener's queue, if the listener is not paused, and tells the application.
+void Shard::accept(tcp::Tcb& tcb) {
+  tcp::Listener& listener = cx_.listeners[tcb.listener];
+  if (listener.paused || listener.accept_head != cx_.tcbs.index_of(tcb)) return;
+  listener.accept_head = tcb.next_free;
+  if (listener.accept_head == tcp::npos) listener.accept_tail = tcp::npos;
+  --listener.waiting;
+  clear(tcb, tcp::accept_pending);
+  if (has(tcb, tcp::ended)) {
+    tcb.listener = 0xffff;  // reset while it waited: the application never knew of it
+    set(tcb, tcp::eof_delivered);
+    return;
+  }
+  ++cx_.stats.accepted;
+  start_state(tcb);
+  const Handler& handler = handlers_[tcb.handler];
+  if (handler.ops.on_accept == nullptr) return;
+  Conn conn{*this, tcb};
+  handler.ops.on_accept(handler.object, conn, state_of(tcb));
+}
+
+/// Bytes that stand in the frame: no copy, unless the application leaves some or cannot take them now.
+void Shard::deliver_text(tcp::Tcb& tcb, std::span<const std::byte> text, void*& handle) {
+  if (has(tcb, tcp::ended)) return;
+  std::size_t consumed = 0;
+  const Handler& handler = handlers_[tcb.handler];
+  if (can_receive(tcb)) {
+    RxView view;
+    view.bytes_ = text;
+    view.handle_ = handle;
+    view.shard_ = this;
+    consumed = text.size();
+    if (handler.ops.on_data != nullptr) {
+      Conn conn{*this, tcb};
+      consumed = std::min(handler.ops.on_data(handler.object, conn, state_of(tcb), view), text.size());
+    }
+    if (view.handle_ == nullptr) {  // taken
+      handle = nullptr;
+      consumed = text.size();
+    }
+  }
+  if (consumed == text.size() || has(tcb, tcp::ended)) return;
+  if (has(tcb, tcp::orphan)) {
+    // close() in the callback, and bytes left of what it was given (RFC 9293 section 3.6.1).
+    tcp::send_reset(cx_, tcb);
+    tcp::end_connection(cx_, tcb, CloseReason::unread_data);
+    return;
+  }
+  tcp::store_unread(cx_, tcb, text.subspan(consumed));
+}
+
+/// Bytes that wait in the receive buffer.
+void Shard::deliver_held(tcp::Tcb& tcb) {
+  const Handler& handler = handlers_[tcb.handler];
+  while (can_receive(tcb) && tcp::unread_bytes(tcb) != 0) {
+    const std::uint32_t unread = tcp::unread_bytes(tcb);
+    std::span<const std::byte> front = tcb.receive->front(tcp::text_end(tcb));
+    std::size_t consumed = front.size();
+    if (handler.ops.on_data != nullptr) {
+      RxView view;
+      view.bytes_ = front;
+      view.shard_ = this;
+      Conn conn{*this, tcb};
+      consumed = std::min(handler.ops.on_data(handler.object, conn, state_of(tcb), view), front.size());
+      if (consumed == 0 && front.size() < unread && can_receive(tcb)) {
+        // It wants more in one piece than stands in one chunk.
+        const std::uint32_t n = std::min<std::uint32_t>(unread, static_cast<std::uint32_t>(scratch_.size()));
+        tcb.receive->read(n, scratch_);
+        view.bytes_ = std::span{scratch_}.first(n);
+        consumed = std::min<std::size_t>(handler.ops.on_data(handler.object, conn, state_of(tcb), view), n);
+        front = view.bytes_;
+      }
+    }
+    if (has(tcb, tcp::ended | tcp::orphan)) return;
+    tcp::consume(cx_, tcb, static_cast<std::uint32_t>(std::min<std::size_t>(consumed, tcp::unread_bytes(tcb))));
+    if (consumed < front.size()) return;
+  }
+}
+
+/// on_writable once a third of the send buffer is free again, so that it is worth a callback.
+void Shard::deliver_writable(tcp::Tcb& tcb) {
+  if (has(tcb, tcp::ended | tcp::orphan | tcp::fin_queued | tcp::accept_pending)) return;
+  if (tcp::writable(cx_, tcb) < cx_.config.tcp.send_buffer / 3) return;
+  clear(tcb, tcp::want_writable);
+  const Handler& handler = handlers_[tcb.handler];
+  if (handler.ops.on_writable == nullptr) return;
+  Conn conn{*this, tcb};
+  handler.ops.on_writable(handler.object, conn, state_of(tcb));
+}
+
+/// The end of file, once, after the last byte. A handler that does not care has its side closed for it.
+void Shard::deliver_eof(tcp::Tcb& tcb) {
+  if (has(tcb, tcp::eof_delivered) || !can_receive(tcb) || tcp::unread_bytes(tcb) != 0) return;
+  set(tcb, tcp::eof_delivered);
+  const Handler& handler = handlers_[tcb.handler];
+  if (handler.ops.on_peer_fin == nullptr) {
+    tcp::close(cx_, tcb);
+    return;
+  }
+  Conn conn{*this, tcb};
+  handler.ops.on_peer_fin(handler.object, conn, state_of(tcb));
+}
+
+/// on_closed, the State's destructor, the slot.
+void Shard::conclude(tcp::Tcb& tcb) {
+  if (has(tcb, tcp::accept_pending)) return;  // its listener's queue still leads to it: accept() comes by
+  const bool known = has(tcb, tcp::active_open) || tcb.listener != 0xffff;
+  if (known) {
+    const Handler& handler = handlers_[tcb.handler];
+    if (handler.ops.on_closed != nullptr) handler.ops.on_closed(handler.object, id_of(tcb), state_of(tcb), tcb.close_reason);
+    if (handler.ops.destroy != nullptr) handler.ops.destroy(state_of(tcb));
+  }
+  tcp::free_tcb(cx_, tcb);
+}
+
+void Shard::release_sent() {
+  for (std::size_t i = 0; i < cx_.released.size(); ++i) {
+    tcp::Extent& extent = *cx_.released[i];
+    if (extent.ownership == tcp::Ownership::port)
+      done_.push_back(extent.owner);
+    else
+      extent.release(extent.owner, {extent.whole_data, extent.whole_length});
+    cx_.extents.free(&extent);
+  }
+  cx_.released.clear();
+}
+
+}  // namespace handfast::shard

@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// A burst's way in: parse all, prefetch the table, prefetch the connections, then one by one. Layer: shard.
+#include <algorithm>
+#include <cstring>
+
+#include "shard/shard.hpp"
+#include "tcp/lifetime.hpp"
+#include "wire/arp.hpp"
+#include "wire/ethernet.hpp"
+#include "wire/fast_parse.hpp"
+#include "wire/icmpv4.hpp"
+
+namespace handfast::shard {
+namespace {
+
+constexpr std::uint32_t icmp_replies_per_second = 1000;
+
+}  // namespace
+
+bool Shard::parse(const wire::RxFrame& frame, wire::Segment& segment, FrameSource source, bool looped_back) {
+  if (frame.length >= wire::ethernet_header_length && wire::is_addressed_to(frame, cx_.config.link.mac)) [[likely]] {
+    const wire::FastVerdict fast = wire::parse_tcp_frame(frame, segment);
+    if (fast.common_shape) [[likely]] {
+      if (fast.drop != Drop::none) {
+        drop(fast.drop);
+        return false;
+      }
+      const bool from_us = is_local(Ipv4Address{segment.flow.remote_address}) && !looped_back;
+      if (from_us || cx_.config.link.address.is_broadcast(Ipv4Address{segment.flow.remote_address})) {
+        drop(Drop::ip_martian_source);
+        return false;
+      }
+      if (!is_local(Ipv4Address{segment.flow.local_address})) {
+        drop(Drop::ip_not_for_us);
+        return false;
+      }
+      return true;
+    }
+  }
+  bool is_tcp = false;
+  slow_path(frame, segment, is_tcp, source, looped_back);
+  return is_tcp;
+}
+
+void Shard::slow_path(const wire::RxFrame& frame, wire::Segment& segment, bool& is_tcp, FrameSource source, bool looped_back) {
+  wire::EthernetFrame ethernet;
+  Drop why = wire::parse_ethernet(frame.bytes(), ethernet);
+  if (why != Drop::none) return drop(why);
+  const bool unicast = ethernet.destination == cx_.config.link.mac;
+  if (!unicast && ethernet.destination != broadcast_mac) return drop(Drop::eth_not_for_us);
+  if (ethernet.type == wire::ether_type_arp) return arp_input(frame, ethernet.payload, source);
+  if (ethernet.type != wire::ether_type_ipv4) return drop(Drop::eth_unknown_type);
+  wire::Ipv4Packet packet;
+  why = wire::parse_ipv4(ethernet.payload, frame.ip_checksum, packet);
+  if (why != Drop::none) return drop(why);
+  if (is_local(packet.source) && !looped_back) return drop(Drop::ip_martian_source);
+  if (cx_.config.link.address.is_broadcast(packet.source)) return drop(Drop::ip_martian_source);
+  // rfc9293 MUST-57: nothing for broadcast or multicast addresses; an echo to them stays unanswered too.
+  if (!unicast || !is_local(packet.destination)) return drop(Drop::ip_not_for_us);
+  if (packet.protocol == wire::protocol_icmp) return icmp_input(frame, packet, source);
+  if (packet.protocol != wire::protocol_tcp) return drop(Drop::ip_unknown_protocol);
+  why = wire::parse_tcp_packet(packet, frame.tcp_checksum, segment);
+  if (why != Drop::none) return drop(why);
+  is_tcp = true;
+}
+
+bool Shard::hand_over(const wire::RxFrame& frame, std::uint16_t owner) {
+  if (!mesh_->ring(cx_.config.shard, owner).push(frame)) {
+    drop(Drop::steering_ring_full);
+    return false;
+  }
+  ++cx_.stats.handed_over;
+  return true;
+}
+
+void Shard::input(std::span<const wire::RxFrame> frames, FrameSource source, bool looped_back) {
+  std::array<wire::Segment, max_burst> segments;
+  std::array<std::uint64_t, max_burst> hashes;
+  std::array<void*, max_burst> handles;
+  std::size_t n = 0;
+  std::uint64_t bytes = 0;
+  for (const wire::RxFrame& frame : frames) {
+    bytes += frame.length;
+    if (!parse(frame, segments[n], source, looped_back)) {
+      done_.push_back(frame.handle);
+      continue;
+    }
+    if (mesh_ != nullptr) {
+      const std::uint16_t owner = mesh_->steering().owner(segments[n].flow);
+      if (owner != cx_.config.shard) {
+        if (!hand_over(frame, owner)) done_.push_back(frame.handle);
+        continue;
+      }
+    }
+    hashes[n] = cx_.hasher(segments[n].flow);
+    cx_.flows.prefetch(hashes[n]);
+    handles[n++] = frame.handle;
+  }
+  cx_.stats.frames_in += frames.size();
+  cx_.stats.bytes_in += bytes;
+  cx_.stats.segments_in += n;
+  for (std::size_t i = 0; i < n; ++i) {
+    const std::uint32_t slot = cx_.flows.candidate(hashes[i]);
+    if (slot == tcp::npos) continue;
+    const auto* line = reinterpret_cast<const std::byte*>(&cx_.key(slot));
+    __builtin_prefetch(line);
+    __builtin_prefetch(line + 64);
+  }
+  for (std::size_t i = 0; i < n; ++i) {
+    tcp_input(segments[i], hashes[i], handles[i]);
+    if (handles[i] != nullptr) done_.push_back(handles[i]);
+  }
+}
+
+void Shard::tcp_input(const wire::Segment& segment, std::uint64_t hash, void*& handle) {
+  const std::uint32_t slot = cx_.flows.find(hash, segment.flow);
+  if (slot == tcp::npos) return segment_to_listener(segment, hash, {}, handle);
+  const std::uint32_t index = tcp::FlowSlot::index(slot);
+  switch (tcp::FlowSlot::kind(slot)) {
+    case tcp::FlowKind::connection: {
+      tcp::Tcb& tcb = cx_.tcbs[index];
+      set(tcb, tcp::in_hand);
+      return deliver(tcp::segment_arrives(cx_, tcb, segment), handle);
+    }
+    case tcp::FlowKind::half_open:
+      return deliver(tcp::segment_arrives_half_open(cx_, cx_.half_opens[index], hash, segment), handle);
+    case tcp::FlowKind::time_wait: {
+      const bool has_listener = segment.has(wire::syn) && find_listener(segment.flow) != 0xffff;
+      const tcp::TimeWaitVerdict verdict = tcp::segment_arrives_time_wait(cx_, index, segment, has_listener);
+      if (verdict.drop != Drop::none) drop(verdict.drop);
+      if (verdict.reopen) segment_to_listener(segment, hash, verdict.reuse, handle);
+    }
+  }
+}
+
+void Shard::segment_to_listener(const wire::Segment& segment, std::uint64_t hash, tcp::Reuse reuse, void*& handle) {
+  const std::uint16_t listener = find_listener(segment.flow);
+  if (listener == 0xffff) return deliver(tcp::segment_arrives_closed(cx_, segment), handle);
+  const Handler& handler = handlers_[cx_.listeners[listener].handler];
+  if (handler.ops.on_syn != nullptr && (segment.flags & (wire::syn | wire::ack | wire::rst)) == wire::syn &&
+      !handler.ops.on_syn(handler.object, {segment.flow.local(), segment.flow.remote(), cx_.now})) {
+    drop(Drop::tcp_refused_by_handler);
+    return;
+  }
+  deliver(tcp::segment_arrives_listen(cx_, listener, hash, segment, reuse), handle);
+}
+
+// --- ARP -------------------------------------------------------------------------------------------------------
+
+void Shard::send_arp_request(Ipv4Address target, FrameSource source, MacAddress to) {
+  wire::TxFrame frame;
+  if (!source.allocate(source.io, frame)) return drop(Drop::tx_no_buffer);
+  const LinkConfig& link = cx_.config.link;
+  wire::write_ethernet(frame.data, to, link.mac, wire::ether_type_arp);
+  wire::write_arp(frame.data + wire::ethernet_header_length,
+                  {wire::ArpOperation::request, link.mac, link.address.address, MacAddress{}, target});
+  frame.length = static_cast<std::uint32_t>(wire::ethernet_header_length + wire::arp_length);
+  ready_.push_back(frame);
+}
+
+void Shard::arp_input(const wire::RxFrame& frame, std::span<const std::byte> payload, FrameSource source) {
+  wire::ArpPacket packet;
+  Drop why = wire::parse_arp(payload, packet);
+  if (why != Drop::none) return drop(why);
+  if (is_local(packet.sender_address)) return drop(Drop::arp_conflict);
+  if (!cx_.config.link.address.contains(packet.sender_address) && !packet.sender_address.is_any())
+    return drop(Drop::arp_not_for_us);
+  const bool ours = is_local(packet.target_address);
+  why = neighbours_.learn(packet, ours, cx_.now);
+  if (why != Drop::none) drop(why);
+  else neighbour_resolved(packet.sender_address);
+  // The other shards have caches of their own, and the port gives an answer to one queue only.
+  if (mesh_ != nullptr && !frame.for_learning) {
+    for (std::uint16_t other = 0; other < mesh_->steering().shards(); ++other) {
+      wire::TxFrame copy;
+      if (other == cx_.config.shard || !source.allocate(source.io, copy)) continue;
+      std::memcpy(copy.data, frame.data, std::min(frame.length, copy.capacity));
+      const wire::RxFrame handed{copy.data, frame.length, frame.ip_checksum, frame.tcp_checksum, true, copy.handle};
+      if (!mesh_->ring(cx_.config.shard, other).push(handed)) done_.push_back(copy.handle);
+    }
+  }
+  if (!ours || packet.operation != wire::ArpOperation::request || frame.for_learning) return;
+  wire::TxFrame reply;
+  if (!source.allocate(source.io, reply)) return drop(Drop::tx_no_buffer);
+  const MacAddress& mac = cx_.config.link.mac;
+  wire::write_ethernet(reply.data, packet.sender_mac, mac, wire::ether_type_arp);
+  wire::write_arp(reply.data + wire::ethernet_header_length,
+                  {wire::ArpOperation::reply, mac, packet.target_address, packet.sender_mac, packet.sender_address});
+  reply.length = static_cast<std::uint32_t>(wire::ethernet_header_length + wire::arp_length);
+  ready_.push_back(reply);
+}
+
+void Shard::neighbour_resolved(Ipv4Address address) {
+  if (held_.empty()) return;
+  const Neighbours::Result found = neighbours_.find(address, cx_.now);
+  if (found.what != Neighbours::Lookup::known) return;
+  std::erase_if(held_, [&](Held& held) {
+    if (held.next_hop != address) return false;
+    std::memcpy(held.frame.data, found.mac.bytes.data(), found.mac.bytes.size());
+    ready_.push_back(held.frame);
+    return true;
+  });
+}
+
+void Shard::drop_held(Ipv4Address address) {
+  std::erase_if(held_, [&](const Held& held) {
+    if (held.next_hop != address) return false;
+    done_.push_back(held.frame.handle);
+    drop(Drop::neighbour_unreachable);
+    return true;
+  });
+}
+
+Ipv4Address Shard::next_hop(Ipv4Address remote) const {
+  const LinkConfig& link = cx_.config.link;
+  return link.gateway && !link.address.contains(remote) ? *link.gateway : remote;
+}
+
+bool Shard::resolve(Ipv4Address remote) {
+  if (is_local(remote)) return true;
+  const Neighbours::Result found = neighbours_.find(next_hop(remote), cx_.now);
+  if (found.what == Neighbours::Lookup::ask_and_wait) wanted_.push_back(next_hop(remote));
+  return found.what == Neighbours::Lookup::known;
+}
+
+Shard::Route Shard::route(Ipv4Address remote, MacAddress& mac, FrameSource source) {
+  if (is_local(remote)) {
+    mac = cx_.config.link.mac;
+    return Route::loop_back;
+  }
+  const Neighbours::Result found = neighbours_.find(next_hop(remote), cx_.now);
+  switch (found.what) {
+    case Neighbours::Lookup::known:
+      mac = found.mac;
+      if (found.refresh) send_arp_request(next_hop(remote), source, found.mac);
+      return Route::send;
+    case Neighbours::Lookup::ask_and_wait:
+      send_arp_request(next_hop(remote), source);
+      break;
+    case Neighbours::Lookup::wait: break;
+    case Neighbours::Lookup::unreachable: drop(Drop::neighbour_unreachable); return Route::drop;
+  }
+  if (held_.size() < cx_.config.limits.held_frames) return Route::hold;
+  drop(Drop::neighbour_queue_full);
+  return Route::drop;
+}
+
+// --- ICMP ------------------------------------------------------------------------------------------------------
+
+void Shard::icmp_input(const wire::RxFrame&, const wire::Ipv4Packet& packet, FrameSource source) {
+  wire::IcmpMessage message;
+  const Drop why = wire::parse_icmp(packet.payload, message);
+  if (why != Drop::none) return drop(why);
+  if (message.type == wire::icmp::echo_request && message.code == 0) {
+    const std::uint32_t second = cx_.now_ms / 1000;
+    if (second != icmp_second_) {
+      icmp_second_ = second;
+      icmp_in_second_ = 0;
+    }
+    if (++icmp_in_second_ > icmp_replies_per_second) return drop(Drop::icmp_rate_limited);
+    MacAddress mac;
+    if (route(packet.source, mac, source) != Route::send) return drop(Drop::neighbour_unreachable);
+    wire::TxFrame reply;
+    if (!source.allocate(source.io, reply)) return drop(Drop::tx_no_buffer);
+    reply.length = wire::write_icmp_echo_reply({reply.data, reply.capacity}, mac, cx_.config.link.mac, packet, message);
+    if (reply.length == 0) {
+      done_.push_back(reply.handle);
+      return drop(Drop::icmp_truncated);
+    }
+    ready_.push_back(reply);
+    return;
+  }
+  if (message.type != wire::icmp::destination_unreachable) return drop(Drop::icmp_unknown);
+  wire::IcmpQuote quote;
+  const Drop bad_quote = wire::parse_icmp_quote(message, quote);
+  if (bad_quote != Drop::none) return drop(bad_quote);
+  const std::uint32_t slot = cx_.flows.find(cx_.hasher(quote.flow), quote.flow);
+  if (slot == tcp::npos || tcp::FlowSlot::kind(slot) != tcp::FlowKind::connection) return drop(Drop::icmp_unknown);
+  const bool hard = quote.code >= 2 && quote.code <= 3;  // protocol or port unreachable (MUST-56)
+  tcp::icmp_error_arrives(cx_, cx_.tcbs[tcp::FlowSlot::index(slot)], quote.seq, hard);
+}
+
+}  // namespace handfast::shard

@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The outer loop, the one template over the I/O: receive, process, time, describe, write, send. Layer: shard.
+// Nothing is decided here that concerns the protocol.
+#pragma once
+
+#include <array>
+#include <cstring>
+#include <vector>
+
+#include "shard/shard.hpp"
+#include "wire/checksum.hpp"
+#include "wire/tcp_writer.hpp"
+
+namespace handfast::shard {
+
+template <Io I>
+class Loop {
+ public:
+  /// Both outlive the loop.
+  Loop(Shard& shard, I& io) : shard_(shard), io_(io) {
+    backlog_.reserve(backlog_limit + max_burst);
+    shard_.tcp().out.on_full([](void* self) { static_cast<Loop*>(self)->write_segments(); }, this);
+  }
+  ~Loop() { shard_.tcp().out.on_full(nullptr, nullptr); }
+  Loop(const Loop&) = delete;
+  Loop& operator=(const Loop&) = delete;
+
+  /// One round. Returns how many frames came in or left: 0 means that there was nothing to do.
+  std::size_t poll(Time now) {
+    shard_.begin(now);
+    shard_.run_posts();
+    std::size_t work = send_backlog();
+    const FrameSource source{&io_, [](void* io, wire::TxFrame& frame) { return static_cast<I*>(io)->allocate(frame); }};
+    // With frames that the port does not take there is no point in making more: its receive queue is the brake.
+    if (backlog_.size() < backlog_limit) {
+      work += receive(source);
+      if (Mesh* mesh = shard_.mesh()) work += receive_handed_over(*mesh, source);
+    }
+    shard_.run_timers(source);
+    write_segments();  // of timers: their bytes may be gone after the next callbacks
+    shard_.finish_ended();
+    shard_.describe_output();
+    write_segments();
+    work += send_backlog();
+    release_done();
+    return work;
+  }
+
+  /// Ends the shard and gives every buffer back: the last call.
+  void stop() {
+    shard_.end_all();
+    for (wire::TxFrame& frame : backlog_) io_.discard(frame);
+    backlog_.clear();
+    release_done();
+  }
+
+  /// Frames that the port has not taken yet.
+  [[nodiscard]] std::size_t backlog() const { return backlog_.size(); }
+
+ private:
+  static constexpr std::size_t backlog_limit = 1024;
+
+  std::size_t receive(FrameSource source) {
+    std::array<wire::RxFrame, max_burst> frames;
+    const std::size_t n = io_.receive(frames);
+    if (n != 0) shard_.input(std::span{frames}.first(n), source);
+    if (shard_.looped().empty()) return n;
+    // What we sent to ourselves in the last round.
+    std::swap(looped_, shard_.looped());
+    for (std::size_t i = 0; i < looped_.size(); i += max_burst)
+      shard_.input(std::span{looped_}.subspan(i, std::min(max_burst, looped_.size() - i)), source, true);
+    const std::size_t looped = looped_.size();
+    looped_.clear();
+    return n + looped;
+  }
+
+  std::size_t receive_handed_over(Mesh& mesh, FrameSource source) {
+    std::size_t total = 0;
+    const std::uint16_t self = shard_.core().shard_index();
+    for (std::uint16_t from = 0; from < mesh.steering().shards(); ++from) {
+      if (from == self) continue;
+      std::array<wire::RxFrame, max_burst> frames;
+      const std::size_t n = mesh.ring(from, self).pop(std::span{frames});
+      if (n != 0) shard_.input(std::span{frames}.first(n), source);
+      total += n;
+    }
+    return total;
+  }
+
+  /// Every described segment becomes a frame: sent, held until its neighbour is known, or received by ourselves.
+  void write_segments() {
+    tcp::Context& cx = shard_.tcp();
+    if (cx.out.segments().empty()) return;
+    const FrameSource source{&io_, [](void* io, wire::TxFrame& frame) { return static_cast<I*>(io)->allocate(frame); }};
+    const std::uint8_t offloads = io_.tx_offloads();
+    for (const tcp::TxSegment& segment : cx.out.segments()) write_segment(segment, offloads, source);
+    cx.out.clear();
+  }
+
+  void write_segment(const tcp::TxSegment& segment, std::uint8_t offloads, FrameSource source) {
+    tcp::Context& cx = shard_.tcp();
+    const Ipv4Address remote{segment.flow.remote_address};
+    MacAddress mac;
+    const Shard::Route route = shard_.route(remote, mac, source);
+    if (route == Shard::Route::drop) return;
+    wire::TxFrame frame;
+    if (!io_.allocate(frame)) {
+      tcp::count(cx, Drop::tx_no_buffer);  // as if it had been lost on the way
+      return;
+    }
+    if (route == Shard::Route::loop_back) offloads = 0;
+    const std::uint8_t wanted = offloads & (wire::tx_ip_checksum | wire::tx_tcp_checksum);
+    write_frame(segment, mac, wanted, frame);
+    switch (route) {
+      case Shard::Route::send: backlog_.push_back(frame); return;
+      case Shard::Route::hold: shard_.held().push_back({frame, shard_.next_hop(remote)}); return;
+      case Shard::Route::loop_back:
+        shard_.looped().push_back({frame.data, frame.length, wire::ChecksumState::good, wire::ChecksumState::good, false, frame.handle});
+        return;
+      case Shard::Route::drop: return;
+    }
+  }
+
+  void write_frame(const tcp::TxSegment& segment, const MacAddress& mac, std::uint8_t offload, wire::TxFrame& frame) {
+    const tcp::Context& cx = shard_.tcp();
+    std::byte* to = frame.data + wire::tcp_frame_header_length + segment.options_length;
+    std::uint64_t sum = 0;
+    const bool software = (offload & wire::tx_tcp_checksum) == 0;
+    std::size_t offset = 0;
+    for (std::uint8_t i = 0; i < segment.pieces; ++i) {
+      const std::span<const std::byte> bytes{segment.piece[i].data, segment.piece[i].length};
+      if (software) {
+        const std::uint64_t piece = wire::copy_and_sum(to + offset, bytes);
+        sum += (offset & 1) != 0 ? wire::sum_at_odd_offset(piece) : piece;
+      } else {
+        std::memcpy(to + offset, bytes.data(), bytes.size());
+      }
+      offset += bytes.size();
+    }
+    wire::TcpHeaderFields fields;
+    fields.flow = segment.flow;
+    fields.flow_sum = segment.flow_sum;
+    fields.source_mac = cx.config.link.mac;
+    fields.destination_mac = mac;
+    fields.seq = segment.seq;
+    fields.ack = segment.ack;
+    fields.window = segment.window;
+    fields.flags = segment.flags;
+    fields.ttl = cx.config.link.ttl;
+    frame.length = wire::write_tcp_frame(frame.data, fields, {segment.options.data(), segment.options_length},
+                                         segment.payload_length, sum, offload);
+    frame.offload = offload;
+    frame.tcp_header_length = static_cast<std::uint8_t>(wire::tcp_header_length + segment.options_length);
+  }
+
+  std::size_t send_backlog() {
+    auto& ready = shard_.ready();
+    if (!ready.empty()) {
+      backlog_.insert(backlog_.end(), ready.begin(), ready.end());
+      ready.clear();
+    }
+    if (backlog_.empty()) return 0;
+    const std::size_t sent = io_.transmit(backlog_);
+    tcp::Context& cx = shard_.tcp();
+    cx.stats.frames_out += sent;
+    for (std::size_t i = 0; i < sent; ++i) cx.stats.bytes_out += backlog_[i].length;
+    backlog_.erase(backlog_.begin(), backlog_.begin() + static_cast<std::ptrdiff_t>(sent));
+    return sent;
+  }
+
+  void release_done() {
+    auto& done = shard_.done();
+    if (done.empty()) return;
+    io_.release(std::span<void* const>{done});
+    done.clear();
+  }
+
+  Shard& shard_;
+  I& io_;
+  std::vector<wire::TxFrame> backlog_;
+  std::vector<wire::RxFrame> looped_;
+};
+
+}  // namespace handfast::shard

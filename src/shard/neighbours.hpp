@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Who has which Ethernet address: the ARP cache (RFC 826, RFC 1122 section 2.3.2), bounded, ageing, hard to poison.
+// Layer: shard. It decides what to ask and what to believe; it sends nothing.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "handfast/config.hpp"
+#include "wire/arp.hpp"
+
+namespace handfast::shard {
+
+/// How long an answer stands against a different one (sec A18).
+inline constexpr Duration neighbour_lock = 30s;
+
+class Neighbours {
+ public:
+  Neighbours(const LinkConfig& link, std::uint32_t capacity);
+
+  /// What to do with a frame for `next_hop`.
+  enum class Lookup : std::uint8_t { known, wait, ask_and_wait, unreachable };
+  struct Result {
+    Lookup what;
+    MacAddress mac;          ///< if known
+    bool refresh = false;    ///< known, but old: ask again meanwhile
+  };
+  /// The hot path: the last answer is kept, since most frames go to the same hop.
+  [[nodiscard]] Result find(Ipv4Address next_hop, Time now) {
+    if (next_hop == last_address_ && now < last_fresh_until_) [[likely]]
+      return {Lookup::known, last_mac_};
+    return find_slow(next_hop, now);
+  }
+
+  /// What an ARP packet teaches. `ours`: its target is one of our addresses.
+  [[nodiscard]] Drop learn(const wire::ArpPacket& packet, bool ours, Time now);
+
+  /// Requests that are due again, at most one a call; nothing when there is none. An entry whose attempts are used up
+  /// becomes unreachable, and `failed` is told.
+  struct Due {
+    Ipv4Address ask;
+    bool failed = false;
+  };
+  [[nodiscard]] std::optional<Due> next_due(Time now);
+  /// When next_due may have something; Time::max() if nothing is being resolved.
+  [[nodiscard]] Time next_deadline() const { return next_deadline_; }
+
+  [[nodiscard]] std::uint32_t size() const { return used_; }
+
+ private:
+  enum class State : std::uint8_t { free, incomplete, reachable, failed };
+  struct Entry {
+    Ipv4Address address;
+    MacAddress mac;
+    State state = State::free;
+    std::uint8_t attempts = 0;
+    Time since{};      // reachable: when it was confirmed; incomplete: when it was asked; failed: when it was given up
+  };
+
+  Result find_slow(Ipv4Address next_hop, Time now);
+  Entry* lookup(Ipv4Address address);
+  Entry* add(Ipv4Address address, Time now);
+  void note_deadline(Time t) {
+    if (t < next_deadline_) next_deadline_ = t;
+  }
+
+  const LinkConfig link_;
+  std::vector<Entry> entries_;  // searched linearly from a hash, a few steps; never grown
+  std::uint32_t used_ = 0;
+  Ipv4Address last_address_;
+  MacAddress last_mac_;
+  Time last_fresh_until_ = Time::min();
+  Time next_deadline_ = Time::max();
+};
+
+}  // namespace handfast::shard

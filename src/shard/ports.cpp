@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Local addresses and ports for active opens: RFC 6056. Layer: shard.
+#include "shard/shard.hpp"
+
+namespace handfast::shard {
+namespace {
+/// Candidates that are looked at in order before giving up; each costs a look-up. The whole range of one address is
+/// covered, so that "exhausted" is the truth for it.
+constexpr std::uint32_t max_tries_per_address = 65536;
+}  // namespace
+
+std::optional<FlowKey> Shard::choose_tuple(Endpoint remote, Endpoint wanted) {
+  const LinkConfig& link = cx_.config.link;
+  const TcpConfig& config = cx_.config.tcp;
+  const auto is_free = [&](const FlowKey& key) {
+    if (mesh_ != nullptr && mesh_->steering().owner(key) != cx_.config.shard) return false;
+    return cx_.flows.find(cx_.hasher(key), key) == tcp::npos;
+  };
+  if (wanted.port != 0) {
+    const Endpoint local{wanted.address.is_any() ? link.address.address : wanted.address, wanted.port};
+    const FlowKey key{local, remote};
+    return cx_.flows.find(cx_.hasher(key), key) == tcp::npos ? std::optional{key} : std::nullopt;
+  }
+  // A destination's ports come in an order of its own (secrets.hpp), its addresses in turn.
+  const std::uint32_t addresses = wanted.address.is_any() ? link.address_count : 1;
+  const Ipv4Address base = wanted.address.is_any() ? link.address.address : wanted.address;
+  const std::uint64_t destination = siphash13(cx_.secrets.port, remote.address.value, remote.port);
+  std::uint32_t& counter = port_counters_[destination % port_counters_.size()];
+  const std::uint32_t range = std::uint32_t{config.last_ephemeral_port} - config.first_ephemeral_port + 1;
+  const std::uint64_t tries = std::min<std::uint64_t>(std::uint64_t{range} * addresses, max_tries_per_address);
+  for (std::uint64_t i = 0; i < tries; ++i) {
+    const std::uint32_t n = counter++;
+    const Ipv4Address address{base.value + n % addresses};
+    const Port port = tcp::nth_port(cx_.secrets, destination ^ address.value, n / addresses,
+                                    config.first_ephemeral_port, config.last_ephemeral_port);
+    const FlowKey key{{address, port}, remote};
+    if (is_free(key)) return key;
+  }
+  return std::nullopt;
+}
+
+}  // namespace handfast::shard

@@ -1,0 +1,321 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// A shard's control side: handlers, listeners, connect, timers, drain, listings. Layer: shard.
+// What arrives is in input.cpp, what the application is told in delivery.cpp.
+#include "shard/shard.hpp"
+
+#include <algorithm>
+
+#include "tcp/lifetime.hpp"
+#include "tcp/output.hpp"
+#include "tcp/timeouts.hpp"
+#include "wire/ethernet.hpp"
+
+namespace handfast::shard {
+namespace {
+
+constexpr std::uint16_t no_listener = 0xffff;
+constexpr std::size_t scratch_bytes = 64 * 1024;
+constexpr std::size_t aborts_per_poll = 64;
+
+tl::unexpected<Error> error(ErrorKind kind, std::string what, std::string remedy) {
+  return tl::unexpected(Error{kind, std::move(what), std::move(remedy)});
+}
+
+}  // namespace
+
+Shard::Shard(const CoreConfig& config, Time start, Mesh* mesh)
+    : cx_(config, start),
+      core_(*this),
+      mesh_(mesh),
+      neighbours_(config.link, config.limits.neighbours),
+      listener_by_port_(65536, no_listener),
+      state_bytes_((config.limits.state_bytes + 7) / 8 * 8),
+      states_(std::size_t{config.limits.connections} * state_bytes_),
+      posts_(config.limits.posts),
+      core_timers_(config.limits.timers),
+      core_wheel_(start),
+      scratch_(scratch_bytes) {
+  handlers_.reserve(config.limits.handlers);
+  done_.reserve(4 * max_burst);
+  ready_.reserve(1024);
+  held_.reserve(config.limits.held_frames);
+  looped_.reserve(1024);
+  redeliver_.reserve(config.limits.connections);
+}
+
+Shard::~Shard() { end_all(); }
+
+void Shard::end_all() {
+  for (std::uint32_t i = 0; i < cx_.tcbs.high_water(); ++i) {
+    tcp::Tcb& tcb = cx_.tcbs[i];
+    if ((tcb.generation & 1) == 0) continue;
+    set(tcb, tcp::in_hand);
+    tcp::end_connection(cx_, tcb, CloseReason::stopped);
+    clear(tcb, tcp::accept_pending);
+    conclude(tcb);
+  }
+  release_sent();
+  for (const Held& held : held_) done_.push_back(held.frame.handle);
+  for (const wire::TxFrame& frame : ready_) done_.push_back(frame.handle);
+  for (const wire::RxFrame& frame : looped_) done_.push_back(frame.handle);
+  held_.clear();
+  ready_.clear();
+  looped_.clear();
+}
+
+Expected<HandlerRef> Shard::add_handler(const HandlerOps& ops, void* handler, std::shared_ptr<void> owner) {
+  if (handlers_.size() >= cx_.config.limits.handlers)
+    return error(ErrorKind::exhausted, "all " + std::to_string(handlers_.size()) + " places for handlers are taken",
+                 "raise Limits::handlers, or share one handler between listeners");
+  if (ops.state_bytes > state_bytes_)
+    return error(ErrorKind::usage,
+                 "the handler's State takes " + std::to_string(ops.state_bytes) + " bytes, and a connection has " +
+                     std::to_string(state_bytes_),
+                 "raise Limits::state_bytes, or keep a pointer in the State");
+  handlers_.push_back({ops, handler, std::move(owner)});
+  return HandlerRef{static_cast<std::uint16_t>(handlers_.size() - 1)};
+}
+
+Expected<ListenerId> Shard::listen(Endpoint local, HandlerRef handler, ListenOptions options) {
+  if (handler.index >= handlers_.size()) return error(ErrorKind::usage, "no such handler", "pass what add_handler returned");
+  if (local.port == 0) return error(ErrorKind::usage, "port 0 cannot be listened on", "choose a port from 1 to 65535");
+  if (!local.address.is_any() && !is_local(local.address))
+    return error(ErrorKind::usage, local.address.to_string() + " is not an address of this stack",
+                 "listen on `any` or on one that --address gives");
+  for (std::uint16_t i = listener_by_port_[local.port]; i != no_listener; i = cx_.listeners[i].next_same_port)
+    if (cx_.listeners[i].local.address == local.address)
+      return error(ErrorKind::address_in_use, local.to_string() + " has a listener already", "close that one first, or choose another port");
+  const auto place = std::ranges::find_if(cx_.listeners, [](const tcp::Listener& l) { return !l.open && l.waiting == 0; });
+  if (place == cx_.listeners.end())
+    return error(ErrorKind::exhausted, "all " + std::to_string(cx_.listeners.size()) + " places for listeners are taken",
+                 "raise Limits::listeners");
+  *place = {};
+  place->local = local;
+  place->backlog = std::min(std::max(options.backlog, 1u), cx_.config.limits.somaxconn);
+  place->handler = handler.index;
+  place->open = true;
+  place->paused = options.paused;
+  const auto index = static_cast<std::uint16_t>(place - cx_.listeners.begin());
+  // A specific address is found before `any`.
+  std::uint16_t& first = listener_by_port_[local.port];
+  if (first != no_listener && local.address.is_any()) {
+    std::uint16_t last = first;
+    while (cx_.listeners[last].next_same_port != no_listener) last = cx_.listeners[last].next_same_port;
+    cx_.listeners[last].next_same_port = index;
+  } else {
+    place->next_same_port = first;
+    first = index;
+  }
+  return ListenerId{index};
+}
+
+std::uint16_t Shard::find_listener(const FlowKey& key) const {
+  for (std::uint16_t i = listener_by_port_[key.ports >> 16]; i != no_listener; i = cx_.listeners[i].next_same_port) {
+    const Ipv4Address address = cx_.listeners[i].local.address;
+    if (address.is_any() || address.value == key.local_address) return i;
+  }
+  return no_listener;
+}
+
+void Shard::close_listener(ListenerId id) {
+  if (id.index >= cx_.listeners.size() || !cx_.listeners[id.index].open) return;
+  tcp::Listener& listener = cx_.listeners[id.index];
+  std::uint16_t* link = &listener_by_port_[listener.local.port];
+  while (*link != id.index) link = &cx_.listeners[*link].next_same_port;
+  *link = listener.next_same_port;
+  listener.open = false;
+  while (listener.half_open_head != tcp::npos) {
+    tcp::HalfOpen& half = cx_.half_opens[listener.half_open_head];
+    tcp::send_reset(cx_, half);
+    tcp::remove_half_open(cx_, half);
+  }
+  // Who waits to be accepted never will be.
+  for (std::uint32_t i = listener.accept_head; i != tcp::npos; i = cx_.tcbs[i].next_free)
+    tcp::abort(cx_, cx_.tcbs[i]);
+  set_paused(id, false);  // sweeps the queue
+}
+
+void Shard::set_paused(ListenerId id, bool paused) {
+  if (id.index >= cx_.listeners.size()) return;
+  tcp::Listener& listener = cx_.listeners[id.index];
+  listener.paused = paused;
+  if (paused) return;
+  // Those that wait are handed over at the end of this poll, in their order: no callback from within a call.
+  for (std::uint32_t i = listener.accept_head; i != tcp::npos; i = cx_.tcbs[i].next_free) redeliver_.push_back(id_of(cx_.tcbs[i]));
+}
+
+Expected<ConnId> Shard::connect(Endpoint remote, HandlerRef handler, ConnectOptions options) {
+  if (handler.index >= handlers_.size()) return error(ErrorKind::usage, "no such handler", "pass what add_handler returned");
+  // MUST-46 and MUST-57: no broadcast, no multicast, no unspecified address.
+  if (remote.port == 0 || remote.address.is_any() || remote.address.is_multicast() || remote.address.is_reserved() ||
+      cx_.config.link.address.is_broadcast(remote.address))
+    return error(ErrorKind::usage, remote.to_string() + " cannot be connected to", "give a unicast address and a port from 1 to 65535");
+  if (!options.local.address.is_any() && !is_local(options.local.address))
+    return error(ErrorKind::usage, options.local.address.to_string() + " is not an address of this stack", "use one that --address gives");
+  const auto key = choose_tuple(remote, options.local);
+  if (!key)
+    return error(options.local.port != 0 ? ErrorKind::address_in_use : ErrorKind::exhausted,
+                 "no local address and port is free towards " + remote.to_string(),
+                 "close connections, wait for TIME-WAIT, or give the stack more addresses (address_count)");
+  tcp::Tcb* tcb = tcp::open_active(cx_, *key, cx_.hasher(*key), handler.index);
+  if (tcb == nullptr)
+    return error(ErrorKind::exhausted, "the table of " + std::to_string(cx_.tcbs.capacity()) + " connections is full",
+                 "raise Limits::connections");
+  start_state(*tcb);
+  return id_of(*tcb);
+}
+
+tcp::Tcb* Shard::find(ConnId id) {
+  if (!cx_.tcbs.is_live(id.slot, id.generation)) return nullptr;
+  tcp::Tcb& tcb = cx_.tcbs[id.slot];
+  return has(tcb, tcp::ended | tcp::accept_pending) ? nullptr : &tcb;
+}
+
+bool Shard::arm_core_timer(Duration delay, Core::Task fire, void* ctx) {
+  CoreTimer* timer = core_timers_.allocate();
+  if (timer == nullptr) return false;
+  new (timer) CoreTimer{{}, fire, ctx};
+  core_wheel_.arm(timer->node, cx_.now + delay);
+  return true;
+}
+
+void Shard::deliver_later(tcp::Tcb& tcb) { redeliver_.push_back(id_of(tcb)); }
+
+void Shard::begin(Time now) {
+  if (now > cx_.now) cx_.set_now(now);
+}
+
+void Shard::run_posts() {
+  Post post;
+  for (std::size_t i = 0; i < max_burst && posts_.pop(post); ++i) post.task(post.ctx);
+}
+
+void Shard::run_timers(FrameSource source) {
+  cx_.tcb_wheel.advance(cx_.now, max_timers, [this](ds::TimerNode& node) {
+    auto& tcb = *reinterpret_cast<tcp::Tcb*>(reinterpret_cast<std::byte*>(&node) - tcp::tcb_timer_offset);
+    const auto late = static_cast<std::uint64_t>((cx_.now - node.deadline).count());
+    cx_.stats.timer_lag_max_ns = std::max(cx_.stats.timer_lag_max_ns, late);
+    if (tcp::connection_timer(cx_, tcb)) {
+      set(tcb, tcp::app_timer_due);
+      deliver_later(tcb);
+    }
+  });
+  cx_.half_open_wheel.advance(cx_.now, max_timers, [this](ds::TimerNode& node) {
+    tcp::half_open_timer(cx_, *reinterpret_cast<tcp::HalfOpen*>(reinterpret_cast<std::byte*>(&node) - tcp::half_open_timer_offset));
+  });
+  core_wheel_.advance(cx_.now, max_timers, [this](ds::TimerNode& node) {
+    auto& timer = reinterpret_cast<CoreTimer&>(node);
+    const Core::Task fire = timer.fire;
+    void* ctx = timer.ctx;
+    core_timers_.free(&timer);
+    fire(ctx);
+  });
+  tcp::expire_time_wait(cx_, max_timers);
+  for (const Ipv4Address address : wanted_) send_arp_request(address, source);
+  wanted_.clear();
+  while (const auto due = neighbours_.next_due(cx_.now)) {
+    if (due->failed)
+      drop_held(due->ask);
+    else
+      send_arp_request(due->ask, source);
+  }
+}
+
+void Shard::finish_ended() {
+  // Callbacks may end further connections and ask for further deliveries: those are next round's, or this loop's, in the
+  // order in which they came.
+  for (std::size_t i = 0; i < redeliver_.size(); ++i) {
+    const ConnId id = redeliver_[i];
+    if (!cx_.tcbs.is_live(id.slot, id.generation)) continue;
+    tcp::Tcb& tcb = cx_.tcbs[id.slot];
+    if (has(tcb, tcp::ended) && !has(tcb, tcp::accept_pending)) continue;
+    void* none = nullptr;
+    tcp::Verdict verdict;
+    verdict.tcb = &tcb;
+    verdict.readable = true;
+    deliver(verdict, none);
+  }
+  redeliver_.clear();
+  for (std::size_t i = 0; i < cx_.finished.size(); ++i) {
+    tcp::Tcb& tcb = cx_.tcbs[cx_.finished[i]];
+    if (!has(tcb, tcp::accept_pending)) conclude(tcb);
+  }
+  cx_.finished.clear();
+  release_sent();
+  if (aborting_) {
+    std::size_t left = aborts_per_poll;
+    for (std::uint32_t i = 0; i < cx_.tcbs.high_water() && left != 0; ++i) {
+      tcp::Tcb& tcb = cx_.tcbs[i];
+      if ((tcb.generation & 1) == 0 || has(tcb, tcp::ended)) continue;
+      tcp::abort(cx_, tcb);
+      tcb.close_reason = CloseReason::stopped;
+      --left;
+    }
+    if (left != 0) aborting_ = false;
+  }
+}
+
+bool Shard::describe_output() {
+  // What output() puts back (no room) is for the next round.
+  const std::size_t n = cx_.dirty.size();
+  for (std::size_t i = 0; i < n; ++i) {
+    tcp::Tcb& tcb = cx_.tcbs[cx_.dirty[i]];
+    if ((tcb.generation & 1) != 0 && has(tcb, tcp::dirty)) tcp::output(cx_, tcb);
+  }
+  cx_.dirty.erase(cx_.dirty.begin(), cx_.dirty.begin() + static_cast<std::ptrdiff_t>(n));
+  return cx_.dirty.empty();
+}
+
+Time Shard::next_deadline() const {
+  Time next = Time::max();
+  const auto consider = [&next](std::optional<Time> t) {
+    if (t) next = std::min(next, *t);
+  };
+  consider(cx_.tcb_wheel.next_deadline());
+  consider(cx_.half_open_wheel.next_deadline());
+  consider(core_wheel_.next_deadline());
+  if (cx_.time_waits.oldest() != tcp::npos) consider(cx_.time_waits[cx_.time_waits.oldest()].expires);
+  consider(neighbours_.next_deadline());
+  return has_work() ? cx_.now : next;
+}
+
+bool Shard::drain() {
+  if (!draining_) {
+    draining_ = true;
+    for (std::uint32_t i = 0; i < cx_.listeners.size(); ++i) close_listener({i});
+    for (std::uint32_t i = 0; i < cx_.tcbs.high_water(); ++i) {
+      tcp::Tcb& tcb = cx_.tcbs[i];
+      if ((tcb.generation & 1) != 0 && !has(tcb, tcp::ended)) tcp::shutdown_write(cx_, tcb);
+    }
+  }
+  return cx_.tcbs.size() == 0 && cx_.half_opens.size() == 0;
+}
+
+void Shard::abort_all() {
+  drain();
+  aborting_ = true;
+}
+
+CoreStats Shard::stats() const { return cx_.stats; }
+
+std::vector<ConnInfo> Shard::connections() const {
+  auto& cx = const_cast<tcp::Context&>(cx_);
+  std::vector<ConnInfo> list;
+  cx_.flows.snapshot([&](std::uint32_t slot) {
+    // The slot may be reused while we look: what we read counts only if the table still leads from it to the slot.
+    const FlowKey key = tcp::observe(cx.key(slot));
+    State state = State::time_wait;
+    switch (tcp::FlowSlot::kind(slot)) {
+      case tcp::FlowKind::connection:
+        state = std::atomic_ref(cx.tcbs[tcp::FlowSlot::index(slot)].state).load(std::memory_order_relaxed);
+        break;
+      case tcp::FlowKind::half_open: state = State::syn_received; break;
+      case tcp::FlowKind::time_wait: break;
+    }
+    const auto same = [&](std::uint32_t other) { return other == slot && tcp::observe(cx.key(other)) == key; };
+    if (cx_.flows.find_concurrent(cx_.hasher(key), same) == slot) list.push_back({key.local(), key.remote(), state});
+  });
+  return list;
+}
+
+}  // namespace handfast::shard

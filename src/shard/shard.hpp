@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// One core's world: listeners, neighbours, ports, connections, and the delivery of what happens to the application.
+// Layer: shard. One thread; the loop (loop.hpp) alone knows where frames come from.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "ds/mapping.hpp"
+#include "ds/mpsc_ring.hpp"
+#include "handfast/core.hpp"
+#include "shard/io.hpp"
+#include "shard/mesh.hpp"
+#include "shard/neighbours.hpp"
+#include "tcp/calls.hpp"
+#include "tcp/context.hpp"
+#include "tcp/segment_arrives.hpp"
+#include "wire/ipv4.hpp"
+
+namespace handfast::shard {
+
+/// Most received frames in one burst.
+inline constexpr std::size_t max_burst = 64;
+/// Most connections' timers in one poll; more are late by a poll and counted.
+inline constexpr std::size_t max_timers = 256;
+
+class Shard {
+ public:
+  /// `mesh` outlives the shard; null where there is one shard only.
+  Shard(const CoreConfig& config, Time start, Mesh* mesh = nullptr);
+  ~Shard();
+  Shard(const Shard&) = delete;
+  Shard& operator=(const Shard&) = delete;
+
+  [[nodiscard]] Core& core() { return core_; }
+  [[nodiscard]] tcp::Context& tcp() { return cx_; }
+
+  // --- the application's calls (api/core.cpp, api/conn.cpp) ---
+  Expected<HandlerRef> add_handler(const HandlerOps& ops, void* handler, std::shared_ptr<void> owner);
+  Expected<ListenerId> listen(Endpoint local, HandlerRef handler, ListenOptions options);
+  void close_listener(ListenerId id);
+  void set_paused(ListenerId id, bool paused);
+  Expected<ConnId> connect(Endpoint remote, HandlerRef handler, ConnectOptions options);
+  [[nodiscard]] tcp::Tcb* find(ConnId id);
+  [[nodiscard]] ConnId id_of(const tcp::Tcb& tcb) const { return {cx_.tcbs.index_of(tcb), tcb.generation}; }
+  [[nodiscard]] void* state_of(const tcp::Tcb& tcb) {
+    return static_cast<std::byte*>(states_.data()) + std::size_t{cx_.tcbs.index_of(tcb)} * state_bytes_;
+  }
+  bool arm_core_timer(Duration delay, Core::Task fire, void* ctx);
+  bool post(Core::Task task, void* ctx) { return posts_.push({task, ctx}); }
+  bool resolve(Ipv4Address remote);
+  bool drain();
+  void abort_all();
+  [[nodiscard]] CoreStats stats() const;
+  [[nodiscard]] std::vector<ConnInfo> connections() const;
+  /// The application wants what is held for this connection (again): after the current callback, in this poll.
+  void deliver_later(tcp::Tcb& tcb);
+  /// A received buffer, or a chunk, that the application had and is done with.
+  void give_back(void* port_handle) { done_.push_back(port_handle); }
+  void give_back_chunk(void* chunk) { cx_.chunks.free(static_cast<tcp::Chunk*>(chunk)); }
+
+  /// Ends every connection where it stands (on_closed(stopped), nothing is sent) and puts every frame held inside into
+  /// done(). The last call before the I/O goes.
+  void end_all();
+
+  // --- the loop's parts, in the order in which poll() calls them ---
+  void begin(Time now);
+  void run_posts();
+  /// Up to max_burst frames. Handles that are done with are in take_done() afterwards.
+  void input(std::span<const wire::RxFrame> frames, FrameSource source, bool looped_back = false);
+  void run_timers(FrameSource source);
+  void finish_ended();
+  /// Describes everything that the dirty connections may send; false when some could not say all.
+  bool describe_output();
+  [[nodiscard]] Time next_deadline() const;
+
+  /// Where a described segment goes: the frame's Ethernet destination is known, or it must wait, or never.
+  enum class Route : std::uint8_t { send, hold, loop_back, drop };
+  [[nodiscard]] Route route(Ipv4Address remote, MacAddress& mac, FrameSource source);
+  [[nodiscard]] bool is_local(Ipv4Address address) const {
+    return address.value - cx_.config.link.address.address.value < cx_.config.link.address_count;
+  }
+  [[nodiscard]] Ipv4Address next_hop(Ipv4Address remote) const;
+
+  std::vector<void*>& done() { return done_; }
+  /// Frames built outside of the loop's own writing (ARP, ICMP, resolved ones), to be sent with the rest.
+  std::vector<wire::TxFrame>& ready() { return ready_; }
+  struct Held {
+    wire::TxFrame frame;
+    Ipv4Address next_hop;
+  };
+  std::vector<Held>& held() { return held_; }
+  std::vector<wire::RxFrame>& looped() { return looped_; }
+  [[nodiscard]] Mesh* mesh() { return mesh_; }
+  /// True when frames in flight inside the shard (looped back, more to say) want another poll at once.
+  [[nodiscard]] bool has_work() const { return !looped_.empty() || !cx_.dirty.empty() || !cx_.finished.empty() || !redeliver_.empty(); }
+
+ private:
+  struct Handler {
+    HandlerOps ops;
+    void* object = nullptr;
+    std::shared_ptr<void> owner;
+  };
+  struct Post {
+    Core::Task task = nullptr;
+    void* ctx = nullptr;
+  };
+  struct CoreTimer {
+    ds::TimerNode node;
+    Core::Task fire = nullptr;
+    void* ctx = nullptr;
+  };
+
+  // input.cpp
+  struct Parsed;
+  bool parse(const wire::RxFrame& frame, wire::Segment& segment, FrameSource source, bool looped_back);
+  void slow_path(const wire::RxFrame& frame, wire::Segment& segment, bool& is_tcp, FrameSource source, bool looped_back);
+  void arp_input(const wire::RxFrame& frame, std::span<const std::byte> payload, FrameSource source);
+  void icmp_input(const wire::RxFrame& frame, const wire::Ipv4Packet& packet, FrameSource source);
+  void tcp_input(const wire::Segment& segment, std::uint64_t hash, void*& handle);
+  void segment_to_listener(const wire::Segment& segment, std::uint64_t hash, tcp::Reuse reuse, void*& handle);
+  void send_arp_request(Ipv4Address target, FrameSource source, MacAddress to = broadcast_mac);
+  void neighbour_resolved(Ipv4Address address);
+  void drop_held(Ipv4Address address);
+  bool hand_over(const wire::RxFrame& frame, std::uint16_t owner);
+  [[nodiscard]] std::uint16_t find_listener(const FlowKey& key) const;
+  void drop(Drop reason) { tcp::count(cx_, reason); }
+
+  // delivery.cpp
+  void deliver(const tcp::Verdict& verdict, void*& handle);
+  void deliver_established(tcp::Tcb& tcb);
+  void deliver_text(tcp::Tcb& tcb, std::span<const std::byte> text, void*& handle);
+  void deliver_held(tcp::Tcb& tcb);
+  void deliver_writable(tcp::Tcb& tcb);
+  void deliver_eof(tcp::Tcb& tcb);
+  void conclude(tcp::Tcb& tcb);
+  void accept(tcp::Tcb& tcb);
+  void start_state(tcp::Tcb& tcb);
+  [[nodiscard]] bool can_receive(const tcp::Tcb& tcb) const;
+  void release_sent();
+
+  // ports.cpp
+  [[nodiscard]] std::optional<FlowKey> choose_tuple(Endpoint remote, Endpoint wanted);
+
+  tcp::Context cx_;
+  Core core_;
+  Mesh* mesh_;
+  Neighbours neighbours_;
+  std::vector<Handler> handlers_;
+  std::vector<std::uint16_t> listener_by_port_;  // first listener of a port; Listener::next_same_port leads on
+  std::uint32_t state_bytes_;
+  ds::Mapping states_;
+  ds::MpscRing<Post> posts_;
+  ds::ObjectPool<CoreTimer> core_timers_;
+  ds::TimerWheel core_wheel_;
+  std::array<std::uint32_t, 256> port_counters_{};  // by destination (RFC 6056 section 3.3.4's table)
+
+  std::vector<void*> done_;
+  std::vector<wire::TxFrame> ready_;
+  std::vector<Held> held_;
+  std::vector<wire::RxFrame> looped_;
+  std::vector<ConnId> redeliver_;
+  std::vector<Ipv4Address> wanted_;  // resolve() was called: to be asked for with the next poll
+  std::vector<std::byte> scratch_;
+  std::uint32_t icmp_second_ = 0, icmp_in_second_ = 0;
+  bool draining_ = false, aborting_ = false;
+};
+
+}  // namespace handfast::shard
