@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The stack on DPDK: one port, one shard a core. Layer: public; names no rte_ type.
+// The stack on DPDK: one port, one shard a core. Layer: public; names no type of DPDK's.
 #pragma once
 
 #include <atomic>

@@ -119,7 +119,7 @@ struct Stack::Inside {
 
   [[nodiscard]] shard::Steering steering() const {
     const auto& rss = port.rss();
-    if (!rss || rss->key.size() < 40 || rss->reta.empty()) return {config.core.seed, config.cores};
+    if (!rss || !rss->ports || rss->key.size() < 40 || rss->reta.empty()) return {config.core.seed, config.cores};
     shard::RssTable table;
     std::copy_n(rss->key.begin(), table.key.size(), table.key.begin());
     table.indirection = rss->reta;

@@ -194,8 +194,14 @@ class TimerWheel {
   }
   void move_to_pending(unsigned bucket) {
     detail::TimerLink* const head = &heads_[bucket];
-    detail::TimerList::transfer(&pending_, head->next, head);
+    detail::TimerList::transfer(&pending_, detail::TimerLinkTraits::get_next(head), head);
     forget(bucket);
+  }
+
+  // Links are read through the traits everywhere, never as `pending_.next`: where both forms meet in one
+  // loop, g++ 12.2 overlooks that they alias and hoists the load (a test pins it).
+  static TimerNode& first_of(const detail::TimerLink& head) {
+    return static_cast<TimerNode&>(*detail::TimerLinkTraits::get_next(&head));
   }
 
   template <class F>
@@ -216,9 +222,9 @@ class TimerWheel {
           return count;
         }
         ++looked_at;
-        TimerNode& node = static_cast<TimerNode&>(*pending_.next);
+        TimerNode& node = first_of(pending_);
         detail::TimerList::unlink(&node);
-        prefetch_for_write(pending_.next);
+        prefetch_for_write(detail::TimerLinkTraits::get_next(&pending_));
         if (node.deadline > now_) {
           file(node);
           continue;
@@ -240,9 +246,7 @@ class TimerWheel {
     return count;
   }
 
-  [[nodiscard]] bool is_finest_pending() const {
-    return static_cast<const TimerNode&>(*pending_.next).filed_ <= buckets_per_level;
-  }
+  [[nodiscard]] bool is_finest_pending() const { return first_of(pending_).filed_ <= buckets_per_level; }
 
   Time now_;
   Time next_work_ = Time::max();  // nothing expires and no bucket begins before it

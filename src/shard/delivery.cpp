@@ -116,13 +116,8 @@ void Shard::deliver_text(tcp::Tcb& tcb, std::span<const std::byte> text, void*& 
     }
   }
   if (consumed == text.size() || has(tcb, tcp::ended)) return;
-  if (has(tcb, tcp::orphan)) {
-    // close() in the callback, and bytes left of what it was given (RFC 9293 section 3.6.1).
-    tcp::send_reset(cx_, tcb);
-    tcp::end_connection(cx_, tcb, CloseReason::unread_data);
-    return;
-  }
   tcp::store_unread(cx_, tcb, text.subspan(consumed));
+  if (has(tcb, tcp::orphan)) judge_unread(tcb);
 }
 
 /// Bytes that wait in the receive buffer.
@@ -137,6 +132,7 @@ void Shard::deliver_held(tcp::Tcb& tcb) {
       view.bytes_ = front;
       view.shard_ = this;
       Conn conn{*this, tcb};
+      set(tcb, tcp::judging);
       consumed = std::min(handler.ops.on_data(handler.object, conn, state_of(tcb), view), front.size());
       if (consumed == 0 && front.size() < unread && can_receive(tcb)) {
         // It wants more in one piece than stands in one chunk.
@@ -146,11 +142,23 @@ void Shard::deliver_held(tcp::Tcb& tcb) {
         consumed = std::min<std::size_t>(handler.ops.on_data(handler.object, conn, state_of(tcb), view), n);
         front = view.bytes_;
       }
+      clear(tcb, tcp::judging);
     }
-    if (has(tcb, tcp::ended | tcp::orphan)) return;
+    if (has(tcb, tcp::ended)) return;
     tcp::consume(cx_, tcb, static_cast<std::uint32_t>(std::min<std::size_t>(consumed, tcp::unread_bytes(tcb))));
+    if (has(tcb, tcp::orphan)) return judge_unread(tcb);
     if (consumed < front.size()) return;
   }
+}
+
+/// After close() in a data callback: bytes that it did not take are lost, and the peer is told (RFC 9293 section 3.6.1).
+void Shard::judge_unread(tcp::Tcb& tcb) {
+  if (tcp::unread_bytes(tcb) == 0) {
+    tcp::free_receive_buffer(cx_, tcb);
+    return;
+  }
+  tcp::send_reset(cx_, tcb);
+  tcp::end_connection(cx_, tcb, CloseReason::unread_data);
 }
 
 /// on_writable once a third of the send buffer is free again, so that it is worth a callback.

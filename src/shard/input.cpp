@@ -74,9 +74,7 @@ bool Shard::hand_over(const wire::RxFrame& frame, std::uint16_t owner) {
 }
 
 void Shard::input(std::span<const wire::RxFrame> frames, FrameSource source, bool looped_back) {
-  std::array<wire::Segment, max_burst> segments;
-  std::array<std::uint64_t, max_burst> hashes;
-  std::array<void*, max_burst> handles;
+  auto& [segments, hashes, handles] = *burst_;
   std::size_t n = 0;
   std::uint64_t bytes = 0;
   for (const wire::RxFrame& frame : frames) {

@@ -61,9 +61,8 @@ class Loop {
   static constexpr std::size_t backlog_limit = 1024;
 
   std::size_t receive(FrameSource source) {
-    std::array<wire::RxFrame, max_burst> frames;
-    const std::size_t n = io_.receive(frames);
-    if (n != 0) shard_.input(std::span{frames}.first(n), source);
+    const std::size_t n = io_.receive(burst_);
+    if (n != 0) shard_.input(std::span{burst_}.first(n), source);
     if (shard_.looped().empty()) return n;
     // What we sent to ourselves in the last round.
     std::swap(looped_, shard_.looped());
@@ -79,9 +78,8 @@ class Loop {
     const std::uint16_t self = shard_.core().shard_index();
     for (std::uint16_t from = 0; from < mesh.steering().shards(); ++from) {
       if (from == self) continue;
-      std::array<wire::RxFrame, max_burst> frames;
-      const std::size_t n = mesh.ring(from, self).pop(std::span{frames});
-      if (n != 0) shard_.input(std::span{frames}.first(n), source);
+      const std::size_t n = mesh.ring(from, self).pop(std::span{burst_});
+      if (n != 0) shard_.input(std::span{burst_}.first(n), source);
       total += n;
     }
     return total;
@@ -177,6 +175,7 @@ class Loop {
 
   Shard& shard_;
   I& io_;
+  std::array<wire::RxFrame, max_burst> burst_;
   std::vector<wire::TxFrame> backlog_;
   std::vector<wire::RxFrame> looped_;
 };

@@ -21,7 +21,7 @@ Neighbours::Entry* Neighbours::lookup(Ipv4Address address) {
   return nullptr;
 }
 
-Neighbours::Entry* Neighbours::add(Ipv4Address address, Time now) {
+Neighbours::Entry* Neighbours::add(Ipv4Address address) {
   const std::size_t home = address.value * 0x9e3779b1u % entries_.size();
   Entry* oldest = nullptr;
   for (std::size_t i = 0; i < probe_length; ++i) {
@@ -36,8 +36,7 @@ Neighbours::Entry* Neighbours::add(Ipv4Address address, Time now) {
     if (link_.gateway && entry.address == *link_.gateway) continue;
     if (oldest == nullptr || entry.since < oldest->since) oldest = &entry;
   }
-  static_cast<void>(now);
-  if (oldest->address == last_address_) last_fresh_until_ = Time::min();
+  forget_fresh(oldest->address);
   *oldest = {};
   oldest->address = address;
   return oldest;
@@ -48,9 +47,7 @@ Neighbours::Result Neighbours::find_slow(Ipv4Address next_hop, Time now) {
   if (entry != nullptr && entry->state == State::reachable) {
     const Time stale = entry->since + link_.neighbour_lifetime;
     if (now < stale) {
-      last_address_ = next_hop;
-      last_mac_ = entry->mac;
-      last_fresh_until_ = stale;
+      fresh_[next_hop.value % fresh_.size()] = {next_hop, entry->mac, stale};
       return {Lookup::known, entry->mac};
     }
     // Old: still used, while it is asked for again; without an answer it goes (rfc1122 2.3.2.1).
@@ -67,7 +64,7 @@ Neighbours::Result Neighbours::find_slow(Ipv4Address next_hop, Time now) {
   }
   if (entry != nullptr && entry->state == State::incomplete) return {Lookup::wait, {}};
   if (entry != nullptr && now < entry->since + link_.neighbour_retry) return {Lookup::unreachable, {}};
-  if (entry == nullptr) entry = add(next_hop, now);
+  if (entry == nullptr) entry = add(next_hop);
   entry->state = State::incomplete;
   entry->attempts = 1;
   entry->since = now;
@@ -82,16 +79,15 @@ Drop Neighbours::learn(const wire::ArpPacket& packet, bool ours, Time now) {
   if (entry == nullptr) {
     // Only who asks for us becomes a neighbour unasked: a reply to no question does not.
     if (!ours || reply) return ours ? Drop::arp_not_for_us : Drop::none;
-    entry = add(packet.sender_address, now);
+    entry = add(packet.sender_address);
   } else if (entry->state == State::reachable && entry->mac != packet.sender_mac) {
     if (now < entry->since + neighbour_lock) return Drop::arp_locked;
-    last_fresh_until_ = Time::min();
   }
   entry->mac = packet.sender_mac;
   entry->state = State::reachable;
   entry->attempts = 0;
   entry->since = now;
-  if (entry->address == last_address_) last_fresh_until_ = Time::min();
+  forget_fresh(entry->address);
   return Drop::none;
 }
 

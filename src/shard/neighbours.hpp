@@ -3,6 +3,7 @@
 // Layer: shard. It decides what to ask and what to believe; it sends nothing.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <vector>
@@ -26,10 +27,11 @@ class Neighbours {
     MacAddress mac;          ///< if known
     bool refresh = false;    ///< known, but old: ask again meanwhile
   };
-  /// The hot path: the last answer is kept, since most frames go to the same hop.
+  /// The hot path: fresh answers are kept in a small table of their own, by the address's low bits.
   [[nodiscard]] Result find(Ipv4Address next_hop, Time now) {
-    if (next_hop == last_address_ && now < last_fresh_until_) [[likely]]
-      return {Lookup::known, last_mac_};
+    const Fresh& fresh = fresh_[next_hop.value % fresh_.size()];
+    if (fresh.address == next_hop && now < fresh.until) [[likely]]
+      return {Lookup::known, fresh.mac};
     return find_slow(next_hop, now);
   }
 
@@ -60,7 +62,8 @@ class Neighbours {
 
   Result find_slow(Ipv4Address next_hop, Time now);
   Entry* lookup(Ipv4Address address);
-  Entry* add(Ipv4Address address, Time now);
+  Entry* add(Ipv4Address address);
+  void forget_fresh(Ipv4Address address) { fresh_[address.value % fresh_.size()] = {}; }
   void note_deadline(Time t) {
     if (t < next_deadline_) next_deadline_ = t;
   }
@@ -68,9 +71,12 @@ class Neighbours {
   const LinkConfig link_;
   std::vector<Entry> entries_;  // searched linearly from a hash, a few steps; never grown
   std::uint32_t used_ = 0;
-  Ipv4Address last_address_;
-  MacAddress last_mac_;
-  Time last_fresh_until_ = Time::min();
+  struct Fresh {
+    Ipv4Address address;
+    MacAddress mac;
+    Time until = Time::min();
+  };
+  std::array<Fresh, 64> fresh_{};
   Time next_deadline_ = Time::max();
 };
 

@@ -34,7 +34,14 @@ std::optional<FlowKey> Shard::choose_tuple(Endpoint remote, Endpoint wanted) {
     const Port port = tcp::nth_port(cx_.secrets, destination ^ address.value, n / addresses,
                                     config.first_ephemeral_port, config.last_ephemeral_port);
     const FlowKey key{{address, port}, remote};
-    if (is_free(key)) return key;
+    if (!is_free(key)) continue;
+    // The bucket of the candidate after this one, for whoever opens the next connection to the same place.
+    const std::uint32_t next = counter;
+    const Ipv4Address next_address{base.value + next % addresses};
+    const Port next_port = tcp::nth_port(cx_.secrets, destination ^ next_address.value, next / addresses,
+                                         config.first_ephemeral_port, config.last_ephemeral_port);
+    cx_.flows.prefetch(cx_.hasher(FlowKey{{next_address, next_port}, remote}));
+    return key;
   }
   return std::nullopt;
 }

@@ -108,6 +108,12 @@ class Shard {
     Core::Task task = nullptr;
     void* ctx = nullptr;
   };
+  /// The stages' working memory: a member, since clearing it for each burst would cost as much as a packet.
+  struct Burst {
+    std::array<wire::Segment, max_burst> segments;
+    std::array<std::uint64_t, max_burst> hashes;
+    std::array<void*, max_burst> handles;
+  };
   struct CoreTimer {
     ds::TimerNode node;
     Core::Task fire = nullptr;
@@ -115,7 +121,6 @@ class Shard {
   };
 
   // input.cpp
-  struct Parsed;
   bool parse(const wire::RxFrame& frame, wire::Segment& segment, FrameSource source, bool looped_back);
   void slow_path(const wire::RxFrame& frame, wire::Segment& segment, bool& is_tcp, FrameSource source, bool looped_back);
   void arp_input(const wire::RxFrame& frame, std::span<const std::byte> payload, FrameSource source);
@@ -134,6 +139,7 @@ class Shard {
   void deliver_established(tcp::Tcb& tcb);
   void deliver_text(tcp::Tcb& tcb, std::span<const std::byte> text, void*& handle);
   void deliver_held(tcp::Tcb& tcb);
+  void judge_unread(tcp::Tcb& tcb);
   void deliver_writable(tcp::Tcb& tcb);
   void deliver_eof(tcp::Tcb& tcb);
   void conclude(tcp::Tcb& tcb);
@@ -158,6 +164,7 @@ class Shard {
   ds::TimerWheel core_wheel_;
   std::array<std::uint32_t, 256> port_counters_{};  // by destination (RFC 6056 section 3.3.4's table)
 
+  std::unique_ptr<Burst> burst_ = std::make_unique<Burst>();
   std::vector<void*> done_;
   std::vector<wire::TxFrame> ready_;
   std::vector<Held> held_;

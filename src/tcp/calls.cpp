@@ -191,7 +191,8 @@ void close(Context& cx, Tcb& tcb) {
     end_connection(cx, tcb, CloseReason::finished);  // was complete and waited to be read
     return;
   }
-  if (unread_bytes(tcb) != 0) {
+  const bool judged_later = has(tcb, judging);
+  if (unread_bytes(tcb) != 0 && !judged_later) {
     send_reset(cx, tcb);
     end_connection(cx, tcb, CloseReason::unread_data);
     return;
@@ -199,7 +200,7 @@ void close(Context& cx, Tcb& tcb) {
   shutdown_write(cx, tcb);
   set(tcb, orphan);
   tcb.progress_ms = cx.now_ms;
-  if (tcb.receive != nullptr) free_receive_buffer(cx, tcb);  // beyond a gap: it will never be read
+  if (!judged_later) free_receive_buffer(cx, tcb);  // beyond a gap: it will never be read
   if (tcb.state == State::fin_wait_2) start_fin_wait_2_timer(cx, tcb);
 }
 

@@ -86,7 +86,7 @@ Verdict accept_cookie(Context& cx, std::uint16_t index, std::uint64_t hash, cons
   }
   if (accept_queue_is_full(cx.listeners[index])) return dropped(Drop::tcp_accept_queue_full);
   wire::TcpOptions options;
-  if (!wire::parse_tcp_options(segment.option_bytes(), options)) return dropped(Drop::tcp_malformed_option);
+  if (!wire::read_options(segment, options)) return dropped(Drop::tcp_malformed_option);
   Handshake h;
   h.iss = cookie;
   h.irs = irs;
@@ -159,7 +159,7 @@ Verdict segment_arrives_listen(Context& cx, std::uint16_t index, std::uint64_t h
   // third: SYN
   if (!segment.has(wire::syn)) return dropped(Drop::tcp_no_ack);
   wire::TcpOptions options;
-  if (!wire::parse_tcp_options(segment.option_bytes(), options)) return dropped(Drop::tcp_malformed_option);
+  if (!wire::read_options(segment, options)) return dropped(Drop::tcp_malformed_option);
   if (accept_queue_is_full(listener)) return dropped(Drop::tcp_backlog_full);
   Handshake h = agree(cx, segment, options);
   const InitialNumbers initial = initial_numbers(cx.secrets, segment.flow, cx.now);
@@ -181,7 +181,7 @@ Verdict segment_arrives_half_open(Context& cx, HalfOpen& half, std::uint64_t has
   const Handshake& h = half.handshake;
   const Seq rcv_nxt = h.irs + 1;
   wire::TcpOptions options;
-  if (!wire::parse_tcp_options(segment.option_bytes(), options)) return dropped(Drop::tcp_malformed_option);
+  if (!wire::read_options(segment, options)) return dropped(Drop::tcp_malformed_option);
   // The SYN again: the SYN,ACK was lost, or is on its way (sec C20).
   if (segment.has(wire::syn) && !segment.has(wire::rst) && !segment.has(wire::ack) && segment.seq == h.irs) {
     send_syn_ack(cx, half);

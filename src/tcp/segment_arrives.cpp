@@ -579,12 +579,6 @@ void syn_sent(Arrival& a) {
   syn_sent_syn(a);
 }
 
-bool read_options(Arrival& a) {
-  if (a.segment.header_length == wire::tcp_header_length) return true;
-  const auto bytes = a.segment.option_bytes();
-  return wire::parse_timestamp_only(bytes, a.options) || wire::parse_tcp_options(bytes, a.options);
-}
-
 /// Simultaneous open: the peer's SYN,ACK after its SYN (figure 8). Its SYN is known, so it lies below the window; its ACK
 /// is what ends the handshake.
 bool is_known_syn_ack(Arrival& a) {
@@ -619,7 +613,7 @@ void set_send_mss(const Context& cx, Tcb& tcb, std::uint16_t peer_mss) {
 Verdict segment_arrives(Context& cx, Tcb& tcb, const wire::Segment& segment) {
   Arrival a{cx, tcb, segment, {}, segment.seq, {segment.payload, segment.payload_length}, segment.has(wire::fin), {}};
   a.verdict.tcb = &tcb;
-  if (!read_options(a)) {
+  if (!wire::read_options(segment, a.options)) {
     a.verdict.drop = Drop::tcp_malformed_option;
     return a.verdict;
   }

@@ -42,7 +42,7 @@ TimeWaitVerdict segment_arrives_time_wait(Context& cx, std::uint32_t index, cons
                                           bool has_listener) {
   TimeWait& entry = cx.time_waits[index];
   wire::TcpOptions options;
-  if (!wire::parse_tcp_options(segment.option_bytes(), options)) return dropped(Drop::tcp_malformed_option);
+  if (!wire::read_options(segment, options)) return dropped(Drop::tcp_malformed_option);
   if (segment.has(wire::rst)) {
     // RFC 1337: an old RST must not shorten 2MSL.
     if (cx.config.tcp.rfc1337 || segment.seq != entry.rcv_nxt) return dropped(Drop::tcp_time_wait);

@@ -95,6 +95,13 @@ struct Segment {
   return true;
 }
 
+/// A segment's options: the common layout first, then any. `out` must be as default-initialised.
+[[nodiscard]] inline bool read_options(const Segment& segment, TcpOptions& out) {
+  if (segment.header_length == tcp_header_length) return true;
+  const auto bytes = segment.option_bytes();
+  return parse_timestamp_only(bytes, out) || parse_tcp_options(bytes, out);
+}
+
 /// Parses the TCP header at the start of `bytes` (which ends where the IP datagram ends), and verifies the
 /// checksum in software where `state` is unknown. Addresses must already stand in out.flow (local =
 /// destination).
