@@ -5,9 +5,9 @@
 #pragma once
 
 #include <benchmark/benchmark.h>
+#include <time.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <numeric>
@@ -69,6 +69,13 @@ class TimerWorld {
   std::vector<std::uint32_t> delay_;
 };
 
+/// Of this thread, so that what else runs on the machine is not counted.
+inline double cpu_seconds() {
+  timespec now{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
+}
+
 /// Small sizes are repeated until there is something to measure.
 template <class Service, class Before, class Measured, class After>
 void measure(benchmark::State& state, Before&& before, Measured&& measured, After&& after) {
@@ -77,9 +84,9 @@ void measure(benchmark::State& state, Before&& before, Measured&& measured, Afte
   for (auto _ : state) {
     world.shuffle();
     before(world);
-    const auto start = std::chrono::steady_clock::now();
+    const double start = cpu_seconds();
     measured(world);
-    state.SetIterationTime(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+    state.SetIterationTime(cpu_seconds() - start);
     after(world);
   }
   state.counters["per_op"] = benchmark::Counter(

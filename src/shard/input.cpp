@@ -173,7 +173,7 @@ void Shard::arp_input(const wire::RxFrame& frame, std::span<const std::byte> pay
       wire::TxFrame copy;
       if (other == cx_.config.shard || !source.allocate(source.io, copy)) continue;
       std::memcpy(copy.data, frame.data, std::min(frame.length, copy.capacity));
-      const wire::RxFrame handed{copy.data, frame.length, frame.ip_checksum, frame.tcp_checksum, true, copy.handle};
+      const wire::RxFrame handed{copy.data, frame.length, frame.ip_checksum, frame.tcp_checksum, copy.handle, true};
       if (!mesh_->ring(cx_.config.shard, other).push(handed)) done_.push_back(copy.handle);
     }
   }

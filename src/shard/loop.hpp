@@ -113,7 +113,7 @@ class Loop {
       case Shard::Route::send: backlog_.push_back(frame); return;
       case Shard::Route::hold: shard_.held().push_back({frame, shard_.next_hop(remote)}); return;
       case Shard::Route::loop_back:
-        shard_.looped().push_back({frame.data, frame.length, wire::ChecksumState::good, wire::ChecksumState::good, false, frame.handle});
+        shard_.looped().push_back({frame.data, frame.length, wire::ChecksumState::good, wire::ChecksumState::good, frame.handle});
         return;
       case Shard::Route::drop: return;
     }

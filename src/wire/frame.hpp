@@ -21,8 +21,8 @@ struct RxFrame {
   std::uint32_t length = 0;
   ChecksumState ip_checksum = ChecksumState::unknown;
   ChecksumState tcp_checksum = ChecksumState::unknown;
-  bool for_learning = false;  ///< a copy that another shard answers: learn from it, no more
   void* handle = nullptr;     ///< of the I/O side
+  bool for_learning = false;  ///< a copy that another shard answers: learn from it, no more
 
   [[nodiscard]] std::span<const std::byte> bytes() const { return {data, length}; }
 };

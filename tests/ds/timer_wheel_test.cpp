@@ -275,6 +275,38 @@ TEST(TimerWheel, many_days_idle_then_armed__still_exact) {
   EXPECT_EQ(timers.advance(origin + 24h * 100), 1u);
 }
 
+// As a shard's loop does it, all of it inlined: g++ 12.2 at -O2 once took the head of the list for unchanged
+// while nodes were taken from it.
+class Shard {
+ public:
+  Shard() : nodes_(1000) {}
+  void arm_all(Rng& rng) {
+    for (TimerNode& node : nodes_) wheel_.arm(node, wheel_.now() + Duration{rng.below(1u << 30)});
+  }
+  [[gnu::noinline]] void expire_all() {
+    const Duration step{(std::int64_t{1} << 30) * 32 / static_cast<std::int64_t>(nodes_.size())};
+    while (wheel_.size() != 0 && wheel_.now() < origin + 10s) {
+      wheel_.advance(wheel_.now() + step, 256, [this](TimerNode&) { ++expired_; });
+    }
+  }
+  std::size_t armed() const { return wheel_.size(); }
+  std::size_t expired() const { return expired_; }
+
+ private:
+  std::vector<TimerNode> nodes_;
+  TimerWheel wheel_{origin};
+  std::size_t expired_ = 0;
+};
+
+TEST(TimerWheel, drained_in_steps__by_an_inlined_callback__each_fires_once) {
+  const auto shard = std::make_unique<Shard>();
+  Rng rng = test::seeded_rng();
+  shard->arm_all(rng);
+  shard->expire_all();
+  EXPECT_EQ(shard->armed(), 0u);
+  EXPECT_EQ(shard->expired(), 1000u);
+}
+
 // The model: which node is armed for when, sorted.
 class Model {
  public:
