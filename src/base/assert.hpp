@@ -19,6 +19,12 @@ namespace handfast {
 #if defined(HANDFAST_PARANOID) || !defined(__OPTIMIZE__) || defined(__SANITIZE_ADDRESS__) || \
     defined(__SANITIZE_THREAD__)
 #define HF_DEBUG_ASSERT(condition) HF_ASSERT(condition)
+namespace handfast {
+inline constexpr bool check_always = true;  ///< whole-state checks after every event
+}
 #else
 #define HF_DEBUG_ASSERT(condition) static_cast<void>(sizeof(!(condition)))
+namespace handfast {
+inline constexpr bool check_always = false;
+}
 #endif

@@ -4,7 +4,7 @@
 #include <cstring>
 
 #include "shard/shard.hpp"
-#include "tcp/lifetime.hpp"
+#include "tcp/invariants.hpp"
 #include "wire/arp.hpp"
 #include "wire/ethernet.hpp"
 #include "wire/fast_parse.hpp"
@@ -118,7 +118,9 @@ void Shard::tcp_input(const wire::Segment& segment, std::uint64_t hash, void*& h
     case tcp::FlowKind::connection: {
       tcp::Tcb& tcb = cx_.tcbs[index];
       set(tcb, tcp::in_hand);
-      return deliver(tcp::segment_arrives(cx_, tcb, segment), handle);
+      const tcp::Verdict verdict = tcp::segment_arrives(cx_, tcb, segment);
+      if constexpr (check_always) tcp::check_invariants(cx_, tcb);
+      return deliver(verdict, handle);
     }
     case tcp::FlowKind::half_open:
       return deliver(tcp::segment_arrives_half_open(cx_, cx_.half_opens[index], hash, segment), handle);

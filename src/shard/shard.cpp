@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "tcp/invariants.hpp"
 #include "tcp/lifetime.hpp"
 #include "tcp/output.hpp"
 #include "tcp/timeouts.hpp"
@@ -195,7 +196,9 @@ void Shard::run_timers(FrameSource source) {
     auto& tcb = *reinterpret_cast<tcp::Tcb*>(reinterpret_cast<std::byte*>(&node) - tcp::tcb_timer_offset);
     const auto late = static_cast<std::uint64_t>((cx_.now - node.deadline).count());
     cx_.stats.timer_lag_max_ns = std::max(cx_.stats.timer_lag_max_ns, late);
-    if (tcp::connection_timer(cx_, tcb)) {
+    const bool application = tcp::connection_timer(cx_, tcb);
+    if constexpr (check_always) tcp::check_invariants(cx_, tcb);
+    if (application) {
       set(tcb, tcp::app_timer_due);
       deliver_later(tcb);
     }
@@ -260,7 +263,9 @@ bool Shard::describe_output() {
   const std::size_t n = cx_.dirty.size();
   for (std::size_t i = 0; i < n; ++i) {
     tcp::Tcb& tcb = cx_.tcbs[cx_.dirty[i]];
-    if ((tcb.generation & 1) != 0 && has(tcb, tcp::dirty)) tcp::output(cx_, tcb);
+    if ((tcb.generation & 1) == 0 || !has(tcb, tcp::dirty)) continue;
+    tcp::output(cx_, tcb);
+    if constexpr (check_always) tcp::check_invariants(cx_, tcb);
   }
   cx_.dirty.erase(cx_.dirty.begin(), cx_.dirty.begin() + static_cast<std::ptrdiff_t>(n));
   return cx_.dirty.empty();

@@ -31,10 +31,11 @@ struct alignas(64) HalfOpen {
   std::uint32_t flow_sum = 0;
   std::uint32_t next_free = 0;
   std::uint16_t listener = 0xffff;
-  std::uint8_t retries = 0;           // SYN-ACKs sent again
+  std::uint8_t retries = 0;           // SYN-ACKs sent again since the peer's last SYN
+  bool sent_again = false;            // more than one SYN-ACK was sent: an answer could be to either
   std::uint8_t challenge_sent = 0;    // in the second that began at challenge_ms
   std::uint32_t challenge_ms = 0;
-  std::uint32_t sent_us = 0;          // when the SYN-ACK left: the first RTT sample, if it left once
+  std::uint32_t sent_us = 0;          // when the SYN-ACK left: the first RTT sample, unless sent_again
   ds::TimerNode timer;
   std::uint32_t list_previous = 0xffffffff, list_next = 0xffffffff;  // of the listener, to close it
 };

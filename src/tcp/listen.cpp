@@ -125,7 +125,7 @@ Verdict promote_half_open(Context& cx, HalfOpen& half, std::uint64_t hash, const
                                          FlowSlot::make(FlowKind::connection, cx.tcbs.index_of(*tcb)));
   HF_ASSERT(replaced);
   set(*tcb, in_table);
-  if (half.retries == 0) {
+  if (!half.sent_again) {
     set(*tcb, rtt_timing);
     tcb->rtt_seq = tcb->snd_nxt;
     tcb->rtt_time_us = half.sent_us;
@@ -185,7 +185,9 @@ Verdict segment_arrives_half_open(Context& cx, HalfOpen& half, std::uint64_t has
   // The SYN again: the SYN,ACK was lost, or is on its way (sec C20).
   if (segment.has(wire::syn) && !segment.has(wire::rst) && !segment.has(wire::ack) && segment.seq == h.irs) {
     send_syn_ack(cx, half);
-    ++half.retries;  // an answer could be to either copy: no sample
+    half.sent_again = true;
+    half.retries = 0;  // it is still there: our own tries start over
+    start_half_open_timer(cx, half);
     ++cx.stats.retransmits;
     return dropped(Drop::tcp_duplicate);
   }

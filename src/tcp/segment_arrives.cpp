@@ -223,12 +223,17 @@ bool is_duplicate_ack(const Arrival& a, bool sack_news) {
   return a.segment.length() == 0 && (std::uint32_t{a.segment.window} << tcb.snd_wscale) == tcb.snd_wnd && tcb.snd_wnd != 0;
 }
 
+/// SND.WND of the segment; not scaled in one with SYN (RFC 7323 section 2.2).
+std::uint32_t offered_window(const Arrival& a) {
+  return a.segment.has(wire::syn) ? a.segment.window : std::uint32_t{a.segment.window} << a.tcb.snd_wscale;
+}
+
 void update_window(Arrival& a) {
   Tcb& tcb = a.tcb;
   const Seq seq = a.segment.seq, ack = a.segment.ack;
   if (before(ack, tcb.snd_una)) return;
   if (!before(tcb.snd_wl1, seq) && !(tcb.snd_wl1 == seq && before_eq(tcb.snd_wl2, ack))) return;
-  const std::uint32_t window = std::uint32_t{a.segment.window} << tcb.snd_wscale;
+  const std::uint32_t window = offered_window(a);
   if (window > tcb.snd_wnd) mark_dirty(a.cx, tcb);
   tcb.snd_wnd = window;
   tcb.max_snd_wnd = std::max(tcb.max_snd_wnd, window);
@@ -256,7 +261,7 @@ Step become_established(Arrival& a) {
     send_reset_at_ack(a.cx, a.segment);
     return drop(a, Drop::tcp_unacceptable_ack);
   }
-  tcb.snd_wnd = std::uint32_t{a.segment.window} << tcb.snd_wscale;
+  tcb.snd_wnd = offered_window(a);
   tcb.max_snd_wnd = std::max(tcb.max_snd_wnd, tcb.snd_wnd);
   tcb.snd_wl1 = a.segment.seq;
   tcb.snd_wl2 = a.segment.ack;

@@ -168,6 +168,7 @@ void half_open_timer(Context& cx, HalfOpen& half) {
     return;
   }
   ++half.retries;
+  half.sent_again = true;
   ++cx.stats.retransmits;
   start_half_open_timer(cx, half);
   send_syn_ack(cx, half);

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The invariants. Layer: tcp; see invariants.hpp.
+#include "tcp/invariants.hpp"
+
+#include <algorithm>
+
+namespace handfast::tcp {
+namespace {
+
+void check_sequence_space(const Context& cx, const Tcb& tcb) {
+  // I1: snd_una <= snd_nxt, and what lies between is what is queued, with our SYN and FIN.
+  HF_ASSERT(before_eq(tcb.snd_una, tcb.snd_nxt));
+  const bool syn_out = tcb.snd_una == tcb.iss;
+  const std::uint32_t flight = distance(tcb.snd_una, tcb.snd_nxt);
+  const std::uint32_t control = (syn_out ? 1u : 0u) + (has(tcb, fin_sent) ? 1u : 0u);
+  HF_ASSERT(flight <= tcb.send_queued + control);
+  // I3, I4: what was offered stays offered.
+  HF_ASSERT(before_eq(tcb.rcv_nxt, tcb.rcv_adv) || tcb.state == State::syn_sent);
+  HF_ASSERT(before_eq(tcb.last_ack_sent, tcb.rcv_nxt) || tcb.state == State::syn_sent);
+  // I7
+  if (!syn_out) {
+    HF_ASSERT(tcb.cwnd >= tcb.snd_mss && tcb.ssthresh >= 2u * tcb.snd_mss);
+    HF_ASSERT(tcb.snd_mss >= 36);
+  }
+  static_cast<void>(cx);
+}
+
+void check_send_queue(const Tcb& tcb) {
+  std::uint32_t bytes = 0;
+  const Extent* last = nullptr;
+  for (const Extent* extent = tcb.send_head; extent != nullptr; extent = extent->next) {
+    HF_ASSERT(extent->length != 0);
+    bytes += extent->length;
+    last = extent;
+  }
+  HF_ASSERT(bytes == tcb.send_queued && last == tcb.send_tail);
+}
+
+void check_receive_buffer(const Tcb& tcb) {
+  if (tcb.receive == nullptr) return;
+  // I5: sorted, disjoint, above rcv_nxt, inside the window.
+  const auto& beyond = tcb.receive->beyond;
+  Seq edge = tcb.rcv_nxt;
+  for (unsigned i = 0; i < beyond.size(); ++i) {
+    HF_ASSERT(before(edge, beyond[i].left) && before(beyond[i].left, beyond[i].right));
+    edge = beyond[i].right;
+  }
+  HF_ASSERT(before_eq(edge, tcb.rcv_adv));
+  HF_ASSERT(before_eq(tcb.receive->unread, text_end(tcb)));
+}
+
+void check_timers(const Context& cx, const Tcb& tcb) {
+  // I18: what is unacknowledged has a timer; I20: the node fires no later than the earliest deadline.
+  if (tcb.snd_una != tcb.snd_nxt) HF_ASSERT(tcb.rtx_deadline != never || has(tcb, dirty));
+  if (has(tcb, ack_delayed)) HF_ASSERT(tcb.ack_deadline != never);
+  if (tcb.state == State::fin_wait_2 && has(tcb, orphan)) HF_ASSERT(tcb.idle_deadline != never);
+  const Time earliest = std::min({tcb.rtx_deadline, tcb.ack_deadline, tcb.idle_deadline, tcb.app_deadline});
+  if (earliest != never) HF_ASSERT(tcb.timer.armed() && tcb.timer.deadline <= std::max(earliest, cx.now));
+}
+
+}  // namespace
+
+void check_invariants(const Context& cx, const Tcb& tcb) {
+  if (has(tcb, ended)) {
+    HF_ASSERT(tcb.state == State::closed && !has(tcb, in_table) && !tcb.timer.armed());
+    HF_ASSERT(tcb.send_head == nullptr && tcb.receive == nullptr && tcb.scoreboard == nullptr);
+    return;
+  }
+  check_send_queue(tcb);
+  if (!has(tcb, in_table)) return;  // complete, and waits to be read
+  HF_ASSERT(tcb.state != State::closed && tcb.state != State::listen && tcb.state != State::time_wait);
+  check_sequence_space(cx, tcb);
+  check_receive_buffer(tcb);
+  check_timers(cx, tcb);
+  // I6
+  if (tcb.scoreboard != nullptr) {
+    const auto& sacked = tcb.scoreboard->sacked;
+    HF_ASSERT(!sacked.empty() && after(sacked[0].left, tcb.snd_una));
+    HF_ASSERT(!after(sacked[static_cast<unsigned>(sacked.size()) - 1].right, tcb.snd_nxt));
+  }
+  // I23: found by its own key.
+  const std::uint32_t slot = FlowSlot::make(FlowKind::connection, cx.tcbs.index_of(tcb));
+  HF_ASSERT(cx.flows.find(cx.hasher(tcb.key), tcb.key) == slot);
+}
+
+}  // namespace handfast::tcp
