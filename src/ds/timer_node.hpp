@@ -33,7 +33,6 @@ using TimerList = boost::intrusive::circular_list_algorithms<TimerLinkTraits>;
 /// and does not move or copy it while armed.
 struct TimerNode : private detail::TimerLink {
   Time deadline{};         ///< set by arm(); meaningful while armed
-  std::uint32_t user = 0;  ///< the owner's own, untouched by the wheel: a slot number, say
   std::uint16_t kind = 0;  ///< the owner's own: what sort of object the node is in
 
   [[nodiscard]] bool armed() const { return filed_ != 0; }
@@ -41,6 +40,7 @@ struct TimerNode : private detail::TimerLink {
  private:
   friend class TimerWheel;
   std::uint16_t filed_ = 0;  // 1 + the number of the bucket; 0: not armed
+  std::uint32_t hint_ = 0;   // what to prefetch when this node is taken from its bucket
 };
 static_assert(sizeof(TimerNode) == 32 && std::is_trivially_destructible_v<TimerNode>);
 

@@ -211,11 +211,6 @@ void Shard::drop_held(Ipv4Address address) {
   });
 }
 
-Ipv4Address Shard::next_hop(Ipv4Address remote) const {
-  const LinkConfig& link = cx_.config.link;
-  return link.gateway && !link.address.contains(remote) ? *link.gateway : remote;
-}
-
 bool Shard::resolve(Ipv4Address remote) {
   if (is_local(remote)) return true;
   const Neighbours::Result found = neighbours_.find(next_hop(remote), cx_.now);

@@ -98,12 +98,23 @@ class Loop {
   void write_segment(const tcp::TxSegment& segment, std::uint8_t offloads, FrameSource source) {
     tcp::Context& cx = shard_.tcp();
     const Ipv4Address remote{segment.flow.remote_address};
+    if (const MacAddress* known = shard_.known_route(remote)) [[likely]] {
+      // Straight into its place in the backlog.
+      wire::TxFrame& frame = backlog_.emplace_back();
+      if (io_.allocate(frame)) [[likely]] {
+        write_frame(segment, *known, offloads & (wire::tx_ip_checksum | wire::tx_tcp_checksum), frame);
+      } else {
+        backlog_.pop_back();
+        tcp::count(cx, Drop::tx_no_buffer);  // as if it had been lost on the way
+      }
+      return;
+    }
     MacAddress mac;
     const Shard::Route route = shard_.route(remote, mac, source);
     if (route == Shard::Route::drop) return;
     wire::TxFrame frame;
     if (!io_.allocate(frame)) {
-      tcp::count(cx, Drop::tx_no_buffer);  // as if it had been lost on the way
+      tcp::count(cx, Drop::tx_no_buffer);
       return;
     }
     if (route == Shard::Route::loop_back) offloads = 0;

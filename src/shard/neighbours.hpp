@@ -29,10 +29,12 @@ class Neighbours {
   };
   /// The hot path: fresh answers are kept in a small table of their own, by the address's low bits.
   [[nodiscard]] Result find(Ipv4Address next_hop, Time now) {
-    const Fresh& fresh = fresh_[next_hop.value % fresh_.size()];
-    if (fresh.address == next_hop && now < fresh.until) [[likely]]
-      return {Lookup::known, fresh.mac};
-    return find_slow(next_hop, now);
+    const MacAddress* mac = fresh(next_hop, now);
+    return mac != nullptr ? Result{Lookup::known, *mac} : find_slow(next_hop, now);
+  }
+  [[nodiscard]] const MacAddress* fresh(Ipv4Address next_hop, Time now) const {
+    const Fresh& place = fresh_[next_hop.value % fresh_.size()];
+    return place.address == next_hop && now < place.until ? &place.mac : nullptr;
   }
 
   /// What an ARP packet teaches. `ours`: its target is one of our addresses.

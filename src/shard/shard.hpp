@@ -80,10 +80,17 @@ class Shard {
   /// Where a described segment goes: the frame's Ethernet destination is known, or it must wait, or never.
   enum class Route : std::uint8_t { send, hold, loop_back, drop };
   [[nodiscard]] Route route(Ipv4Address remote, MacAddress& mac, FrameSource source);
+  /// The common case of route(): a neighbour whose address is fresh; null for all others.
+  [[nodiscard]] const MacAddress* known_route(Ipv4Address remote) const {
+    return neighbours_.fresh(next_hop(remote), cx_.now);
+  }
   [[nodiscard]] bool is_local(Ipv4Address address) const {
     return address.value - cx_.config.link.address.address.value < cx_.config.link.address_count;
   }
-  [[nodiscard]] Ipv4Address next_hop(Ipv4Address remote) const;
+  [[nodiscard]] Ipv4Address next_hop(Ipv4Address remote) const {
+    const LinkConfig& link = cx_.config.link;
+    return link.gateway && !link.address.contains(remote) ? *link.gateway : remote;
+  }
 
   std::vector<void*>& done() { return done_; }
   /// Frames built outside of the loop's own writing (ARP, ICMP, resolved ones), to be sent with the rest.

@@ -48,6 +48,15 @@ std::uint32_t room_in_tail(const Tcb& tcb) {
   return static_cast<std::uint32_t>(chunk->bytes.data() + chunk_bytes - (tail->data + tail->length));
 }
 
+void fill(Extent& extent, std::span<const std::byte> bytes, Ownership ownership, void* owner,
+          void (*release)(void*, std::span<const std::byte>)) {
+  extent.data = extent.whole_data = bytes.data();
+  extent.length = extent.whole_length = static_cast<std::uint32_t>(bytes.size());
+  extent.ownership = ownership;
+  extent.owner = owner;
+  extent.release = release;
+}
+
 Extent* new_chunk_extent(Context& cx) {
   Chunk* chunk = cx.chunks.allocate();
   if (chunk == nullptr) return nullptr;
@@ -56,10 +65,7 @@ Extent* new_chunk_extent(Context& cx) {
     cx.chunks.free(chunk);
     return nullptr;
   }
-  *extent = Extent{};
-  extent->data = chunk->bytes.data();
-  extent->ownership = Ownership::chunk;
-  extent->owner = chunk;
+  fill(*extent, {chunk->bytes.data(), 0}, Ownership::chunk, chunk, nullptr);
   return extent;
 }
 
@@ -129,12 +135,7 @@ bool send_extent(Context& cx, Tcb& tcb, std::span<const std::byte> bytes, Owners
     set(tcb, want_writable);
     return false;
   }
-  *extent = Extent{};
-  extent->data = extent->whole_data = bytes.data();
-  extent->length = extent->whole_length = static_cast<std::uint32_t>(bytes.size());
-  extent->ownership = ownership;
-  extent->owner = owner;
-  extent->release = release;
+  fill(*extent, bytes, ownership, owner, release);
   append(tcb, extent);
   tcb.send_queued += extent->length;
   mark_dirty(cx, tcb);

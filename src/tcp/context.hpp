@@ -92,6 +92,7 @@ struct Context {
   ds::TimerWheel tcb_wheel;
   ds::TimerWheel half_open_wheel;
 
+  const Tcb fresh_tcb;                  // what new_tcb copies
   TxQueue out;
   std::vector<std::uint32_t> dirty;     // connections to flush after this burst; reserved to capacity
   std::vector<std::uint32_t> finished;  // connections with `ended` set outside of their own delivery

@@ -56,10 +56,10 @@ Tcb* new_tcb(Context& cx, const FlowKey& key) {
   const std::uint32_t index = cx.tcbs.allocate();
   if (index == npos) return nullptr;
   Tcb& tcb = cx.tcbs[index];
-  const Tcb fresh;
-  // Everything but key and generation, which other threads may be reading.
+  // Everything but key and generation, which other threads may be reading; from memory, where it has stood for long: a
+  // block built here would be loaded back before its stores are done.
   std::memcpy(reinterpret_cast<std::byte*>(&tcb) + tcb_private_offset,
-              reinterpret_cast<const std::byte*>(&fresh) + tcb_private_offset, sizeof(Tcb) - tcb_private_offset);
+              reinterpret_cast<const std::byte*>(&cx.fresh_tcb) + tcb_private_offset, sizeof(Tcb) - tcb_private_offset);
   publish(tcb.key, key);
   tcb.flow_sum = wire::flow_sum(key);
   tcb.heard_ms = tcb.progress_ms = cx.now_ms;
@@ -223,7 +223,6 @@ HalfOpen* new_half_open(Context& cx, const FlowKey& key, std::uint64_t hash, std
     cx.half_opens.free(index);
     return nullptr;
   }
-  half.handshake = {};
   half.flow_sum = wire::flow_sum(key);
   half.listener = listener;
   half.retries = half.challenge_sent = 0;

@@ -24,9 +24,14 @@ Verdict dropped(Drop reason) {
 }
 
 /// What a SYN asks for and this stack grants.
-Handshake agree(const Context& cx, const wire::Segment& syn, const wire::TcpOptions& options) {
+void agree(const Context& cx, const wire::Segment& syn, const wire::TcpOptions& options, Reuse reuse, Handshake& h) {
   const TcpConfig& config = cx.config.tcp;
-  Handshake h;
+  const InitialNumbers initial = initial_numbers(cx.secrets, syn.flow, cx.now);
+  h.iss = initial.iss;
+  h.ts_offset = initial.ts_offset;
+  // rfc1122 4.2.2.13: a larger ISS than the largest number of the incarnation before; by how much nobody can tell.
+  if (reuse.valid && before_eq(h.iss, reuse.least_iss))
+    h.iss = reuse.least_iss + 64000 + static_cast<std::uint32_t>(initial.ts_offset & 0xfff);
   h.irs = syn.seq;
   h.snd_wnd = syn.window;
   h.peer_mss = options.has_mss ? options.mss : std::uint16_t{536};  // MUST-15
@@ -35,12 +40,13 @@ Handshake agree(const Context& cx, const wire::Segment& syn, const wire::TcpOpti
   h.sack = options.sack_permitted && config.sack;
   h.wscale = options.has_window_scale && config.window_scale;
   h.snd_wscale = h.wscale ? std::min<std::uint8_t>(options.window_scale, 14) : std::uint8_t{0};
-  return h;
 }
 
 /// SYN,ACK with a cookie: no memory, no timer. Options that need a place to stand ride in the timestamp.
-Verdict answer_with_cookie(Context& cx, const wire::Segment& syn, Handshake h) {
+Verdict answer_with_cookie(Context& cx, const wire::Segment& syn, const wire::TcpOptions& options) {
   if (!cx.config.tcp.syn_cookies) return dropped(Drop::tcp_half_open_full);
+  Handshake h;
+  agree(cx, syn, options, {}, h);
   if (!h.timestamps) h.sack = h.wscale = false;
   h.iss = make_cookie(cx.secrets, syn.flow, syn.seq, h.peer_mss, cx.now);
   send_cookie(cx, syn, h, wire::flow_sum(syn.flow));
@@ -161,16 +167,9 @@ Verdict segment_arrives_listen(Context& cx, std::uint16_t index, std::uint64_t h
   wire::TcpOptions options;
   if (!wire::read_options(segment, options)) return dropped(Drop::tcp_malformed_option);
   if (accept_queue_is_full(listener)) return dropped(Drop::tcp_backlog_full);
-  Handshake h = agree(cx, segment, options);
-  const InitialNumbers initial = initial_numbers(cx.secrets, segment.flow, cx.now);
-  h.iss = initial.iss;
-  h.ts_offset = initial.ts_offset;
-  // rfc1122 4.2.2.13: a larger ISS than the largest number of the incarnation before.
-  if (reuse.valid && before_eq(h.iss, reuse.least_iss)) h.iss = reuse.least_iss + 64000 + cx.rng.below(4096);
-  if (listener.half_open >= listener.backlog) return answer_with_cookie(cx, segment, h);
-  HalfOpen* half = new_half_open(cx, segment.flow, hash, index);
-  if (half == nullptr) return answer_with_cookie(cx, segment, h);
-  half->handshake = h;
+  HalfOpen* half = listener.half_open < listener.backlog ? new_half_open(cx, segment.flow, hash, index) : nullptr;
+  if (half == nullptr) return answer_with_cookie(cx, segment, options);
+  agree(cx, segment, options, reuse, half->handshake);
   ++cx.stats.passive_opens;
   send_syn_ack(cx, *half);
   start_half_open_timer(cx, *half);

@@ -25,7 +25,7 @@ struct Arrival {
   Seq seq;                   // of the first byte that is left
   std::span<const std::byte> data;
   bool fin;
-  Verdict verdict;
+  Verdict& verdict;
 };
 
 enum class Step : bool { go_on, done };
@@ -616,18 +616,19 @@ void set_send_mss(const Context& cx, Tcb& tcb, std::uint16_t peer_mss) {
 }
 
 Verdict segment_arrives(Context& cx, Tcb& tcb, const wire::Segment& segment) {
-  Arrival a{cx, tcb, segment, {}, segment.seq, {segment.payload, segment.payload_length}, segment.has(wire::fin), {}};
-  a.verdict.tcb = &tcb;
+  Verdict verdict;
+  Arrival a{cx, tcb, segment, {}, segment.seq, {segment.payload, segment.payload_length}, segment.has(wire::fin), verdict};
+  verdict.tcb = &tcb;
   if (!wire::read_options(segment, a.options)) {
-    a.verdict.drop = Drop::tcp_malformed_option;
-    return a.verdict;
+    verdict.drop = Drop::tcp_malformed_option;
+    return verdict;
   }
   if (segment.has(wire::syn)) a.seq = segment.seq;  // data of a SYN starts one later; it is never taken
   if (tcb.state == State::syn_sent)
     syn_sent(a);
   else
     otherwise(a);
-  return a.verdict;
+  return verdict;
 }
 
 void store_unread(Context& cx, Tcb& tcb, std::span<const std::byte> bytes) {

@@ -65,9 +65,7 @@ struct FastVerdict {
   const std::uint32_t ports = std::rotl(load32(tcp), 16);
   if ((ports & 0xffff) == 0 || ports >> 16 == 0) return {true, Drop::tcp_port_zero};
 
-  out.flow.local_address = destination;
-  out.flow.remote_address = source;
-  out.flow.ports = ports;
+  out.flow = FlowKey::make(destination, source, ports);
   out.seq = Seq{load32(tcp + 4)};
   out.ack = Seq{load32(tcp + 8)};
   out.window = static_cast<std::uint16_t>(offset_flags_window);
