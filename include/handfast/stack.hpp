@@ -86,6 +86,8 @@ class Stack {
 
   /// Sums over the cores; from any thread.
   [[nodiscard]] CoreStats stats() const;
+  /// Every connection at some instant each, TIME-WAIT and half-open ones too; from any thread, while the cores run.
+  [[nodiscard]] std::vector<ConnInfo> connections() const;
   /// "ring", "net_tap", offloads, queues: for people.
   [[nodiscard]] std::string describe() const;
 

@@ -86,6 +86,8 @@ void Conn::resume_rx() {
 std::size_t Conn::consume(std::size_t n) {
   const auto taken = static_cast<std::uint32_t>(std::min<std::size_t>(n, tcp::unread_bytes(*tcb_)));
   tcp::consume(shard_->tcp(), *tcb_, taken);
+  const bool eof_is_next = tcp::has(*tcb_, tcp::fin_received) && !tcp::has(*tcb_, tcp::eof_delivered);
+  if (taken != 0 && eof_is_next && tcp::unread_bytes(*tcb_) == 0) shard_->deliver_later(*tcb_);
   return taken;
 }
 

@@ -204,6 +204,15 @@ CoreStats Stack::stats() const {
   return sum;
 }
 
+std::vector<ConnInfo> Stack::connections() const {
+  std::vector<ConnInfo> all;
+  for (const auto& worker : inside_->workers) {
+    const std::vector<ConnInfo> some = worker->core().connections();
+    all.insert(all.end(), some.begin(), some.end());
+  }
+  return all;
+}
+
 std::string Stack::describe() const {
   const dpdk::PortTraits& traits = inside_->port.traits();
   const auto yes_no = [](bool yes) { return yes ? "port" : "software"; };

@@ -144,7 +144,7 @@ void Shard::deliver_held(tcp::Tcb& tcb) {
       }
       clear(tcb, tcp::judging);
     }
-    if (has(tcb, tcp::ended)) return;
+    if (has(tcb, tcp::ended)) return tcp::free_receive_buffer(cx_, tcb);
     tcp::consume(cx_, tcb, static_cast<std::uint32_t>(std::min<std::size_t>(consumed, tcp::unread_bytes(tcb))));
     if (has(tcb, tcp::orphan)) return judge_unread(tcb);
     if (consumed < front.size()) return;

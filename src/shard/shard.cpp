@@ -241,7 +241,8 @@ void Shard::finish_ended() {
   redeliver_.clear();
   for (std::size_t i = 0; i < cx_.finished.size(); ++i) {
     tcp::Tcb& tcb = cx_.tcbs[cx_.finished[i]];
-    if (!has(tcb, tcp::accept_pending)) conclude(tcb);
+    // A delivery above, or a callback since, may have concluded it already; its slot may be in use again.
+    if ((tcb.generation & 1) != 0 && has(tcb, tcp::ended) && !has(tcb, tcp::accept_pending)) conclude(tcb);
   }
   cx_.finished.clear();
   release_sent();

@@ -10,7 +10,7 @@ namespace {
 void check_sequence_space(const Context& cx, const Tcb& tcb) {
   // I1: snd_una <= snd_nxt, and what lies between is what is queued, with our SYN and FIN.
   HF_ASSERT(before_eq(tcb.snd_una, tcb.snd_nxt));
-  const bool syn_out = tcb.snd_una == tcb.iss;
+  const bool syn_out = !has(tcb, syn_acked);
   const std::uint32_t flight = distance(tcb.snd_una, tcb.snd_nxt);
   const std::uint32_t control = (syn_out ? 1u : 0u) + (has(tcb, fin_sent) ? 1u : 0u);
   HF_ASSERT(flight <= tcb.send_queued + control);
@@ -75,7 +75,7 @@ void check_invariants(const Context& cx, const Tcb& tcb) {
   // I6
   if (tcb.scoreboard != nullptr) {
     const auto& sacked = tcb.scoreboard->sacked;
-    HF_ASSERT(!sacked.empty() && after(sacked[0].left, tcb.snd_una));
+    HF_ASSERT(!sacked.empty() && !before(sacked[0].left, tcb.snd_una));
     HF_ASSERT(!after(sacked[static_cast<unsigned>(sacked.size()) - 1].right, tcb.snd_nxt));
   }
   // I23: found by its own key.

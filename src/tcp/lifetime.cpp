@@ -120,7 +120,7 @@ void end_connection(Context& cx, Tcb& tcb, CloseReason reason) {
   leave_table(cx, tcb);
   stop_timers(cx, tcb);
   free_send_queue(cx, tcb);
-  free_receive_buffer(cx, tcb);
+  if (!has(tcb, judging)) free_receive_buffer(cx, tcb);  // else the application is looking at it
   free_scoreboard(cx, tcb);
   if (tcb.state != State::closed) set_state(tcb, State::closed);
   set(tcb, ended);
@@ -141,7 +141,12 @@ void complete(Context& cx, Tcb& tcb) {
     return;
   }
   // The application has bytes or the end of file to come: the block stays, outside of the table, until then.
+  const Time app_deadline = tcb.app_deadline;  // its timer may be what makes it read on
   stop_timers(cx, tcb);
+  if (app_deadline != never) {
+    tcb.app_deadline = app_deadline;
+    arm_for(cx, tcb, app_deadline);
+  }
   clear(tcb, ack_now | ack_delayed);
   if (tcb.state != State::closed) set_state(tcb, State::closed);
 }

@@ -178,7 +178,7 @@ std::uint32_t pipe(const Tcb& tcb) {
 void output(Context& cx, Tcb& tcb) {
   clear(tcb, dirty);
   if (!has(tcb, in_table)) return;
-  if (tcb.snd_una == tcb.iss) {  // our SYN is not acknowledged
+  if (!has(tcb, syn_acked)) {
     if (tcb.state == State::syn_sent && has(tcb, ack_now)) {
       clear(tcb, ack_now);
       tcb.rtt_time_us = cx.now_us;

@@ -96,6 +96,8 @@ void on_new_ack(Context& cx, Tcb& tcb, std::uint32_t acked) {
   }
   switch (tcb.recovery) {
     case Recovery::open:
+      // Kept close behind: 2 GiB further on, a number left where it was would look like one that is still to come.
+      if (after(tcb.snd_una, tcb.recover)) tcb.recover = tcb.snd_una - 1;
       if (has(tcb, cwnd_limited)) congestion(tcb).on_ack(cx, tcb, acked);
       return;
     case Recovery::fast:

@@ -154,7 +154,7 @@ Step check_syn(Arrival& a) {
 bool ack_is_plausible(const Tcb& tcb, Seq ack) {
   if (after(ack, tcb.snd_nxt)) return false;
   if (!before(ack, tcb.snd_una)) return true;
-  if (tcb.snd_una == tcb.iss) return false;
+  if (!has(tcb, syn_acked)) return false;
   const std::uint32_t sent = distance(tcb.iss + 1, tcb.snd_una);
   const std::uint32_t back = tcb.send_wraps != 0 ? tcb.max_snd_wnd : std::min(tcb.max_snd_wnd, sent);
   return distance(ack, tcb.snd_una) <= back;
@@ -195,8 +195,9 @@ void acknowledge(Arrival& a, Seq ack) {
   Context& cx = a.cx;
   Tcb& tcb = a.tcb;
   std::uint32_t bytes = distance(tcb.snd_una, ack);
-  if (tcb.snd_una == tcb.iss) {
-    // Our SYN. RFC 6298 (5.7): no sample and a SYN sent twice means 3 s for the data.
+  if (!has(tcb, syn_acked)) {
+    set(tcb, syn_acked);
+    // RFC 6298 (5.7): no sample and a SYN sent twice means 3 s for the data.
     --bytes;
     if (has(tcb, syn_retransmitted) && !has(tcb, rtt_timing)) tcb.rto_us = std::max<std::uint32_t>(tcb.rto_us, 3000000);
   }

@@ -42,7 +42,7 @@ void syn_timeout(Context& cx, Tcb& tcb) {
 }
 
 void retransmission_timeout(Context& cx, Tcb& tcb) {
-  if (tcb.snd_una == tcb.iss) {
+  if (!has(tcb, syn_acked)) {
     syn_timeout(cx, tcb);
     return;
   }
