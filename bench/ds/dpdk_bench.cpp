@@ -21,7 +21,7 @@ using namespace handfast::bench;
 /// With the same promise as the flow table: readers without locks beside one writer.
 class RteHash {
  public:
-  RteHash(std::uint32_t capacity, const std::vector<ControlBlock>&) {
+  RteHash(std::uint32_t capacity, const Blocks&) {
     rte_hash_parameters parameters{};
     parameters.name = "flows";
     parameters.entries = capacity + capacity / 3;
@@ -71,7 +71,7 @@ class RteHash {
 class RteTimer {
  public:
   explicit RteTimer(std::uint32_t size) : connections_(size) {
-    for (Connection& connection : connections_) rte_timer_init(&connection.timer);
+    for (std::uint32_t i = 0; i < size; ++i) rte_timer_init(&connections_[i].timer);
   }
   void prefetch(std::uint32_t i) const { ds::prefetch_for_write(&connections_[i].timer); }
   void arm(std::uint32_t i, Duration delay) {
@@ -95,7 +95,7 @@ class RteTimer {
     rte_timer timer;
   };
   static void expired(rte_timer*, void* count) { ++*static_cast<std::uint64_t*>(count); }
-  std::vector<Connection> connections_;
+  OnHugePages<Connection> connections_;
   std::uint64_t expired_ = 0;
 };
 

@@ -16,8 +16,8 @@ inline constexpr ds::FlowHasher hasher{
 
 class Handfast {
  public:
-  Handfast(std::uint32_t capacity, const std::vector<ControlBlock>& blocks)
-      : blocks_(blocks.data()), table_(capacity, KeyOf{blocks.data()}) {}
+  Handfast(std::uint32_t capacity, const Blocks& blocks)
+      : blocks_(&blocks[0]), table_(capacity, KeyOf{&blocks[0]}) {}
 
   std::uint32_t find(const FlowKey& key) const { return table_.find(hasher(key), key); }
   void find_batch(const FlowKey* keys, Slots& slots) const {
@@ -52,7 +52,7 @@ struct HashOfKey {
 template <class Map>
 class NodeMap {
  public:
-  NodeMap(std::uint32_t capacity, const std::vector<ControlBlock>&) { map_.reserve(capacity); }
+  NodeMap(std::uint32_t capacity, const Blocks&) { map_.reserve(capacity); }
   std::uint32_t find(const FlowKey& key) const {
     const auto found = map_.find(key);
     return found == map_.end() ? absent : found->second;

@@ -17,6 +17,7 @@
 
 #include "base/flow_key.hpp"
 #include "base/rng.hpp"
+#include "on_huge_pages.hpp"
 
 namespace handfast::bench {
 
@@ -24,6 +25,8 @@ struct alignas(64) ControlBlock {
   FlowKey key;
   std::uint32_t state = 0;
 };
+
+using Blocks = OnHugePages<ControlBlock>;
 
 inline constexpr std::uint32_t absent = 0xffffffff;
 inline constexpr std::size_t batch = 32;
@@ -72,7 +75,7 @@ class World {
     return world;
   }
 
-  std::vector<ControlBlock> blocks;
+  Blocks blocks;
   Table table;
   std::vector<FlowKey> known;
   std::vector<FlowKey> fresh;

@@ -17,8 +17,7 @@ class Wheel {
 
   /// In steps of about 32 expiries, at least of a microsecond: as a polling core that has enough to do.
   void expire_all() {
-    const Duration step{std::max<std::int64_t>(
-        1000, (std::int64_t{1} << 30) * 32 / static_cast<std::int64_t>(connections_.size()))};
+    const Duration step{std::max<std::int64_t>(1000, (std::int64_t{1} << 30) * 32 / connections_.size())};
     while (wheel_.size() != 0) {
       wheel_.advance(wheel_.now() + step, 256, [this](ds::TimerNode&) { ++expired_; });
     }
@@ -28,7 +27,7 @@ class Wheel {
   struct alignas(64) Connection {
     ds::TimerNode timer;
   };
-  std::vector<Connection> connections_;
+  OnHugePages<Connection> connections_;
   ds::TimerWheel wheel_{Time{1h}};
   std::uint64_t expired_ = 0;
 };

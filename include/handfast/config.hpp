@@ -114,7 +114,7 @@ struct Limits {
   std::uint32_t recovery_blocks = 4096;
   std::uint32_t neighbours = 1024;
   /// Frames held while a neighbour is being resolved, in all.
-  std::uint32_t held_frames = 256;
+  std::uint32_t held_frames = 1024;
   /// Largest State of a handler; bytes; a multiple of 8 up to 4096.
   std::uint32_t state_bytes = 64;
   /// Largest backlog of a listener, as Linux's net.core.somaxconn.

@@ -24,7 +24,7 @@ struct StackConfig {
   std::vector<std::string> eal_args; ///< given to EAL last, so they win
   bool telemetry = false;            ///< DPDK's telemetry socket
 
-  /// --dev, --address, --gateway, --cores, --mac, --mtu, --msl, --connections ... and after `--` EAL's. Prints nothing.
+  /// --dev, --address, --gateway, --cores, --mac, --mtu, and after `--` EAL's own. Prints nothing.
   [[nodiscard]] static Expected<StackConfig> from_args(int argc, const char* const* argv);
 };
 

@@ -50,6 +50,14 @@ bool huge_pages_can_be_mapped(std::uint64_t bytes) {
 std::string lcore_map(unsigned cores, const MachineFacts& facts) {
   const auto cpus = choose_cpus(cores, facts);
   std::string map;
+  if (cores < facts.cpus.size() && facts.isolated_cpus.size() < cores) {
+    // There is a choice, and another process may have made its own: pinned, two of them would sit on processor 0 while
+    // the others idle. The kernel spreads threads that are always busy.
+    std::string all;
+    for (const unsigned cpu : facts.cpus) all += (all.empty() ? "" : ",") + std::to_string(cpu);
+    for (unsigned core = 0; core < cores; ++core) map += (core == 0 ? "" : ",") + std::to_string(core) + "@(" + all + ")";
+    return map;
+  }
   for (unsigned core = 0; core < cores; ++core) {
     if (core != 0) map += ',';
     map += std::to_string(core) + '@' + std::to_string(cpus[core]);

@@ -8,6 +8,7 @@
 #include <rte_pause.h>
 #include <sched.h>
 
+#include <algorithm>
 #include <string>
 
 namespace handfast::dpdk {
@@ -43,10 +44,11 @@ std::vector<CoreSlot> core_slots() {
   std::vector<CoreSlot> slots{slot_of(rte_get_main_lcore(), 0)};
   unsigned lcore = 0;
   RTE_LCORE_FOREACH_WORKER(lcore) { slots.push_back(slot_of(lcore, static_cast<unsigned>(slots.size()))); }
+  // Those that may run on the same processors share one when there are more of them than processors.
   for (auto& a : slots) {
-    for (const auto& b : slots) {
-      if (a.index != b.index && a.cpu == b.cpu) a.shares_cpu = true;
-    }
+    const auto set = rte_lcore_cpuset(a.lcore);
+    const auto alike = std::ranges::count_if(slots, [&](const CoreSlot& b) { return a.cpu == b.cpu; });
+    a.shares_cpu = alike > CPU_COUNT(&set);
   }
   return slots;
 }

@@ -84,8 +84,9 @@ class TimerWheel {
   }
 
   /// nullopt when nothing is armed. Otherwise a time before which nothing expires, and calling advance() for
-  /// it leads on: the deadline itself once that is near, before that the begin of a bucket. It is in the past
-  /// only if something is due, or was left by the limit. Not for use within `expired`.
+  /// it leads on: the deadline itself once that is near, before that the begin of a bucket. It is not
+  /// after now() only if something is due (or was, and left since), or was left by the limit. Not for use
+  /// within `expired`.
   [[nodiscard]] std::optional<Time> next_deadline() const {
     HF_ASSERT(!advancing_);
     if (size_ == 0) return std::nullopt;

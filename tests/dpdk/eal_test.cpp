@@ -98,6 +98,10 @@ TEST(eal_arguments, more_cores_than_processors__start_again_at_the_first) {
   EXPECT_EQ(after(arguments({.cores = 2}), "--lcores"), "0@0,1@1");
 }
 
+TEST(eal_arguments, fewer_cores_than_processors__are_not_pinned) {
+  EXPECT_EQ(after(arguments({.cores = 1}), "--lcores"), "0@(0,1)");
+}
+
 TEST(choose_cpus, isolated_ones__are_taken_when_they_suffice) {
   auto facts = machine(0, 4);
   facts.isolated_cpus = {6, 7};

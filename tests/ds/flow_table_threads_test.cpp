@@ -28,16 +28,17 @@ class World {
   static constexpr std::uint32_t slots = permanent * 2 + churning;
   static constexpr std::uint32_t nobody = 0xffffffff;
 
-  explicit World(Rng& rng) : rng_(rng.next()), table_(permanent + churning), flow_in_(slots) {
+  explicit World(Rng& rng) : rng_(rng.next()), table_(4 * (permanent + churning)), flow_in_(slots) {
     for (unsigned i = 0; i < 10; ++i) hashes_.push_back(rng_.next());  // few: long chains, many equal tags
     for (auto& flow : flow_in_) flow.store(nobody);
-    for (std::uint32_t flow = 0; flow < permanent; ++flow) {
-      slot_of_.push_back(flow);
-      flow_in_[flow].store(flow);
-      EXPECT_TRUE(table_.insert(hash_of(flow), flow));
-    }
-    for (std::uint32_t slot = permanent; slot < slots; ++slot) vacant_.push_back(slot);
+    for (std::uint32_t slot = 0; slot < slots; ++slot) vacant_.push_back(slot);
     slot_of_.resize(permanent + churning, nobody);
+    // The permanent ones come last, and so live beyond buckets that others first fill and then leave.
+    for (std::uint32_t i = 0; i < permanent + churning; ++i) {
+      const std::uint32_t flow = (i + permanent) % (permanent + churning);
+      slot_of_[flow] = take_vacant(flow);
+      EXPECT_TRUE(table_.insert(hash_of(flow), slot_of_[flow]));
+    }
   }
 
   std::uint64_t hash_of(std::uint32_t flow) const { return hashes_[flow % hashes_.size()]; }

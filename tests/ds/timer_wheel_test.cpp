@@ -336,9 +336,7 @@ class RandomUse {
   static constexpr std::uint32_t count = 200;
 
   RandomUse(std::uint64_t seed, Time start, unsigned widest)
-      : rng_(seed), widest_(widest), now_(start), wheel_(start), model_(count), nodes_(count) {
-    for (std::uint32_t i = 0; i < count; ++i) nodes_[i].user = i;
-  }
+      : rng_(seed), widest_(widest), now_(start), wheel_(start), model_(count), nodes_(count) {}
 
   void run(int steps) {
     for (int step = 0; step < steps && !testing::Test::HasFatalFailure(); ++step) {
@@ -375,6 +373,9 @@ class RandomUse {
     const std::int64_t unit = std::int64_t{1} << rng_.below(widest_);
     return Time{Duration{(now_.time_since_epoch().count() / unit + 1) * unit}};
   }
+  std::uint32_t number_of(const TimerNode& node) const {
+    return static_cast<std::uint32_t>(&node - nodes_.data());
+  }
   void arm(std::uint32_t node, Time deadline) {
     wheel_.arm(nodes_[node], deadline);
     model_.arm(node, deadline);
@@ -388,13 +389,13 @@ class RandomUse {
     now_ = std::max(now_, now);
     std::set<std::uint32_t> armed_within;
     const std::size_t fired = wheel_.advance(now, limit, [&](TimerNode& node) {
-      const std::optional<Time> deadline = model_.deadline_of(node.user);
+      const std::optional<Time> deadline = model_.deadline_of(number_of(node));
       ASSERT_TRUE(deadline.has_value());
       ASSERT_LE(*deadline, now_);  // never early
       ASSERT_EQ(node.deadline, *deadline);
-      model_.cancel(node.user);
+      model_.cancel(number_of(node));
       if (quiet_ || rng_.below(4) != 0) return;
-      const std::uint32_t other = rng_.below(2) == 0 ? node.user : rng_.below(count);
+      const std::uint32_t other = rng_.below(2) == 0 ? number_of(node) : rng_.below(count);
       if (rng_.below(3) == 0) {
         cancel(other);
       } else {

@@ -109,21 +109,29 @@ class Tap:
             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         wait_until("the capture", lambda: os.path.exists(self.pcap))
 
-    def reachable(self):
-        wait_until("a neighbour", lambda: run("curl", "-s", "-o", "/dev/null", "-m", "1", f"http://{STACK}/").returncode in (0, 52, 56, 7))
-
-    def check_capture(self):
+    def stop(self):
+        """Ends the capture, while the device is still there, and then the server."""
         time.sleep(0.3)
+        self.end_capture()
+        self.handfast.stop()
+        self.check_capture()
+
+    def end_capture(self):
         if self.dumpcap.poll() is None:
             self.dumpcap.send_signal(signal.SIGINT)
         self.dumpcap.wait(20)
+
+    def check_capture(self):
+        self.end_capture()
+        # A sum of 0xffff says the same as 0x0000 (RFC 1624 section 3); the kernel and DPDK's TAP driver write it, tshark
+        # does not like it.
         bad = must("tshark", "-n", "-r", self.pcap, "-o", "tcp.check_checksum:TRUE", "-o", "ip.check_checksum:TRUE", "-Y",
-                   "tcp.checksum.status == 0 || ip.checksum.status == 0 || _ws.malformed", timeout=300)
+                   "(tcp.checksum.status == 0 && tcp.checksum != 0xffff) || ip.checksum.status == 0 || _ws.malformed", timeout=300)
         if bad.strip():
             fail("tshark found bad segments:\n" + "\n".join(bad.splitlines()[:10]))
         count = must("capinfos", "-c", "-M", self.pcap)
         packets = int(re.search(r"packets:\s+(\d+)", count).group(1))
-        if packets == 0:
+        if packets < 10:
             fail("the capture is empty")
         print(f"capture: {packets} packets, none malformed, no bad checksum")
 
@@ -142,9 +150,9 @@ def load(work, port, *more):
 def check_report(path, count):
     with open(path) as file:
         report = json.load(file)
-    failed = report.get("failed_total", sum(report["failed"].values()))
-    if report["established"] != count or failed != 0 or report["closed"] != count:
-        fail(f"of {count} connections {report['established']} were established, {report['closed']} closed, {failed} failed: {report['failed']}")
+    if report["established"] != count or report["failed"] != 0 or report["closed"] != count:
+        fail(f"of {count} connections {report['established']} were established, {report['closed']} closed, "
+             f"{report['failed']} failed: {report['failed_by_cause']}")
     print(f"{count} connections, none failed, {report['retransmits']} retransmits")
 
 
@@ -158,8 +166,7 @@ def curl_fetches_a_page(work):
     head = must("curl", "-s", "-I", "-m", "10", f"http://{STACK}/")
     if not head.startswith("HTTP/1.1 200"):
         fail(f"curl -I got {head!r}")
-    server.stop()
-    tap.check_capture()
+    tap.stop()
 
 
 @scenario("wrk")
@@ -177,8 +184,7 @@ def wrk_makes_10000_connections(work):
     print(f"wrk: {done} connections, no error")
     if done < 10000:
         fail("that is fewer than 10000")
-    server.stop()
-    tap.check_capture()
+    tap.stop()
 
 
 @scenario("wrk")
@@ -189,8 +195,7 @@ def wrk_keeps_connections(work):
     if "Socket errors" in out or "Non-2xx" in out:
         fail(f"wrk saw errors:\n{out}")
     print(out.splitlines()[-2].strip())
-    server.stop()
-    tap.check_capture()
+    tap.stop()
 
 
 def echo_through_nc(work, size, timeout):
@@ -227,8 +232,7 @@ def nc_half_closes(work):
     tap = Tap(work, server)
     for size in (1, 1000, 100000):
         echo_through_nc(work, size, 30)
-    server.stop()
-    tap.check_capture()
+    tap.stop()
 
 
 @scenario("nc")
@@ -236,8 +240,7 @@ def gibibyte_each_way(work):
     server = serve(work, "echo", 7)
     tap = Tap(work, server)
     echo_through_nc(work, 1 << 30, 300)
-    server.stop()
-    tap.check_capture()
+    tap.stop()
 
 
 def lose(percent):
@@ -258,8 +261,7 @@ def two_percent_loss(work):
     echo_through_nc(work, 16 << 20, 240)
     for _ in range(20):
         echo_through_nc(work, 3000, 60)
-    server.stop()
-    tap.check_capture()
+    tap.stop()
 
 
 def nginx(work):
@@ -270,7 +272,7 @@ def nginx(work):
         file.write("hello\n")
     conf = os.path.join(work, "nginx.conf")
     with open(conf, "w") as file:
-        file.write(f"""daemon off; master_process off; worker_processes 1; pid {work}/nginx.pid; error_log {work}/nginx.err;
+        file.write(f"""daemon off; master_process off; user root root; worker_processes 1; pid {work}/nginx.pid; error_log {work}/nginx.err;
 events {{ worker_connections 4096; }}
 http {{ access_log off; client_body_temp_path {work}/t1; proxy_temp_path {work}/t2; fastcgi_temp_path {work}/t3;
   uwsgi_temp_path {work}/t4; scgi_temp_path {work}/t5;
@@ -311,13 +313,12 @@ def load_against_python(work):
 @scenario()
 def load_against_nobody(work):
     client, report = load(work, 9, "--count", "50", "--concurrency", "5", "--duration", "10s")
-    tap = Tap(work, client)
+    Tap(work, client)
     client.finish(30, expect=4)
     with open(report) as file:
-        causes = json.load(file)["failed"]
+        causes = json.load(file)["failed_by_cause"]
     if causes.get("refused") != 50:
         fail(f"50 refused connections were expected, not {causes}")
-    tap.check_capture()
 
 
 def between_processes(work, server_dev, client_dev, server_first=True):
