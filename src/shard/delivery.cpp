@@ -116,7 +116,12 @@ void Shard::deliver_text(tcp::Tcb& tcb, std::span<const std::byte> text, void*& 
     }
   }
   if (consumed == text.size() || has(tcb, tcp::ended)) return;
-  tcp::store_unread(cx_, tcb, text.subspan(consumed));
+  if (!tcp::store_unread(cx_, tcb, text.subspan(consumed))) {
+    drop(Drop::tcp_no_memory);
+    tcp::send_reset(cx_, tcb);
+    tcp::end_connection(cx_, tcb, CloseReason::no_memory);
+    return;
+  }
   if (has(tcb, tcp::orphan)) judge_unread(tcb);
 }
 
@@ -134,7 +139,8 @@ void Shard::deliver_held(tcp::Tcb& tcb) {
       Conn conn{*this, tcb};
       set(tcb, tcp::judging);
       consumed = std::min(handler.ops.on_data(handler.object, conn, state_of(tcb), view), front.size());
-      if (consumed == 0 && front.size() < unread && can_receive(tcb)) {
+      const bool untouched = tcp::unread_bytes(tcb) == unread;  // no consume() in the callback
+      if (consumed == 0 && front.size() < unread && untouched && can_receive(tcb)) {
         // It wants more in one piece than stands in one chunk.
         const std::uint32_t n = std::min<std::uint32_t>(unread, static_cast<std::uint32_t>(scratch_.size()));
         tcb.receive->read(n, scratch_);

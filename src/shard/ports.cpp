@@ -28,19 +28,17 @@ std::optional<FlowKey> Shard::choose_tuple(Endpoint remote, Endpoint wanted) {
   std::uint32_t& counter = port_counters_[destination % port_counters_.size()];
   const std::uint32_t range = std::uint32_t{config.last_ephemeral_port} - config.first_ephemeral_port + 1;
   const std::uint64_t tries = std::min<std::uint64_t>(std::uint64_t{range} * addresses, max_tries_per_address);
-  for (std::uint64_t i = 0; i < tries; ++i) {
-    const std::uint32_t n = counter++;
+  const auto candidate = [&](std::uint32_t n) {
     const Ipv4Address address{base.value + n % addresses};
     const Port port = tcp::nth_port(cx_.secrets, destination ^ address.value, n / addresses,
                                     config.first_ephemeral_port, config.last_ephemeral_port);
-    const FlowKey key{{address, port}, remote};
+    return FlowKey::make(address.value, remote.address.value, std::uint32_t{port} << 16 | remote.port);
+  };
+  for (std::uint64_t i = 0; i < tries; ++i) {
+    const FlowKey key = candidate(counter++);
     if (!is_free(key)) continue;
     // The bucket of the candidate after this one, for whoever opens the next connection to the same place.
-    const std::uint32_t next = counter;
-    const Ipv4Address next_address{base.value + next % addresses};
-    const Port next_port = tcp::nth_port(cx_.secrets, destination ^ next_address.value, next / addresses,
-                                         config.first_ephemeral_port, config.last_ephemeral_port);
-    cx_.flows.prefetch(cx_.hasher(FlowKey{{next_address, next_port}, remote}));
+    cx_.flows.prefetch(cx_.hasher(candidate(counter)));
     return key;
   }
   return std::nullopt;

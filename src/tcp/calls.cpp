@@ -90,6 +90,9 @@ Tcb* open_active(Context& cx, const FlowKey& key, std::uint64_t hash, std::uint1
   ++cx.stats.active_opens;
   set(*tcb, ack_now);  // in SYN-SENT: the SYN is due. It leaves with the flush, so that any number can be opened at once
   mark_dirty(cx, *tcb);
+  // Filed for when data could need it first: a connection that is answered by then never moves its node again, and one
+  // that is not has it fire once for nothing.
+  arm_for(cx, *tcb, cx.now + cx.config.tcp.rto_min);
   start_retransmission_timer(cx, *tcb);
   return tcb;
 }

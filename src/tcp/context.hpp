@@ -103,6 +103,8 @@ struct Context {
   std::uint32_t reset_second = 0, resets_in_second = 0;
 };
 
+inline const FlowKey& KeyOf::operator()(std::uint32_t slot) const { return const_cast<Context*>(context)->key(slot); }
+
 /// Layer-wide helpers on one connection.
 [[nodiscard]] inline std::uint32_t ts_now(const Context& cx, const Tcb& tcb) { return cx.now_ms + tcb.ts_offset; }
 [[nodiscard]] inline bool has(const Tcb& tcb, std::uint32_t flag) { return (tcb.flags & flag) != 0; }

@@ -52,7 +52,7 @@ void check_receive_buffer(const Tcb& tcb) {
 void check_timers(const Context& cx, const Tcb& tcb) {
   // I18: what is unacknowledged has a timer; I20: the node fires no later than the earliest deadline.
   if (tcb.snd_una != tcb.snd_nxt) HF_ASSERT(tcb.rtx_deadline != never || has(tcb, dirty));
-  if (has(tcb, ack_delayed)) HF_ASSERT(tcb.ack_deadline != never);
+  if (has(tcb, ack_delayed)) HF_ASSERT(tcb.ack_deadline != never || has(tcb, dirty));
   if (tcb.state == State::fin_wait_2 && has(tcb, orphan)) HF_ASSERT(tcb.idle_deadline != never);
   const Time earliest = std::min({tcb.rtx_deadline, tcb.ack_deadline, tcb.idle_deadline, tcb.app_deadline});
   if (earliest != never) HF_ASSERT(tcb.timer.armed() && tcb.timer.deadline <= std::max(earliest, cx.now));

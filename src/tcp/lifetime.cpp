@@ -11,8 +11,6 @@
 
 namespace handfast::tcp {
 
-const FlowKey& KeyOf::operator()(std::uint32_t slot) const { return const_cast<Context*>(context)->key(slot); }
-
 namespace {
 
 std::uint16_t mss_of_mtu(std::uint16_t mtu) { return static_cast<std::uint16_t>(mtu - 40); }

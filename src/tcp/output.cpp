@@ -198,6 +198,7 @@ void output(Context& cx, Tcb& tcb) {
     if (!lost_done || fresh.no_place) mark_dirty(cx, tcb);
   }
   if (has(tcb, ack_now) && !sent) send_ack(cx, tcb);
+  if (has(tcb, ack_delayed) && tcb.ack_deadline == never) start_delayed_ack_timer(cx, tcb);
 }
 
 }  // namespace handfast::tcp

@@ -112,7 +112,10 @@ void on_new_ack(Context& cx, Tcb& tcb, std::uint32_t acked) {
 
 void on_duplicate_ack(Context& cx, Tcb& tcb) {
   if (tcb.dup_acks != 0xff) ++tcb.dup_acks;
-  if (tcb.recovery != Recovery::open || !after(tcb.snd_una, tcb.recover)) return;
+  if (tcb.recovery != Recovery::open) return;
+  // rfc6582 3.2 step 2: duplicates of the last ACK of a recovery may be echoes of its retransmissions. With SACK there is
+  // no such doubt (RFC 6675 section 5).
+  if (!has(tcb, sack_enabled) && !after(tcb.snd_una, tcb.recover)) return;
   const bool sack_says_lost = tcb.scoreboard != nullptr && after(sack_edge(tcb), tcb.snd_una);
   if (tcb.dup_acks >= duplicate_threshold || sack_says_lost) enter_fast_recovery(cx, tcb);
 }

@@ -346,9 +346,13 @@ Step check_ack(Arrival& a) {
 
 // --- seventh: text -----------------------------------------------------------------------------------------
 
+/// Chunks that `length` bytes at any place may take: those they stand in, one more where they straddle, and three
+/// directories.
+constexpr std::uint32_t chunks_for(std::size_t length) { return static_cast<std::uint32_t>(length / chunk_bytes) + 5; }
+
 /// Memory for `length` bytes that may have to wait: accepted bytes must never be lost for want of a place.
 bool has_memory_for(const Context& cx, std::uint32_t length) {
-  return cx.chunks.capacity() - cx.chunks.in_use() >= length / chunk_bytes + 4 &&
+  return cx.chunks.capacity() - cx.chunks.in_use() >= chunks_for(length) &&
          cx.receive_buffers.in_use() < cx.receive_buffers.capacity();
 }
 
@@ -402,8 +406,8 @@ void in_order_text(Arrival& a) {
   // delayed_ack.
   if (filled_gap || distance(tcb.last_ack_sent, tcb.rcv_nxt) >= 2u * tcb.rcv_mss)
     set(tcb, ack_now);
-  else if (!has(tcb, ack_delayed))
-    start_delayed_ack_timer(cx, tcb);
+  else
+    set(tcb, ack_delayed);  // output() starts its timer, unless what the application says takes the ACK along
   mark_dirty(cx, tcb);
 }
 
@@ -415,7 +419,7 @@ void out_of_order_text(Arrival& a) {
   mark_dirty(cx, tcb);
   const bool had_buffer = tcb.receive != nullptr;
   // Half of the memory is kept for what is in order: it must go on even when all that came beyond gaps fills the rest.
-  const bool scarce = cx.chunks.in_use() + a.data.size() / chunk_bytes + 4 > cx.chunks.capacity() / 2;
+  const bool scarce = cx.chunks.in_use() + chunks_for(a.data.size()) > cx.chunks.capacity() / 2;
   if (scarce || receive_buffer_of(cx, tcb, tcb.rcv_nxt) == nullptr) {
     a.verdict.drop = Drop::tcp_no_memory;
   } else if (!tcb.receive->put(cx.chunks, tcb.rcv_nxt, a.seq, a.data)) {
@@ -632,12 +636,10 @@ Verdict segment_arrives(Context& cx, Tcb& tcb, const wire::Segment& segment) {
   return verdict;
 }
 
-void store_unread(Context& cx, Tcb& tcb, std::span<const std::byte> bytes) {
+bool store_unread(Context& cx, Tcb& tcb, std::span<const std::byte> bytes) {
   const Seq at = text_end(tcb) - static_cast<std::uint32_t>(bytes.size());
   ReceiveBuffer* buffer = receive_buffer_of(cx, tcb, at);
-  HF_ASSERT(buffer != nullptr);
-  const bool stored = buffer->put(cx.chunks, at, at, bytes);
-  HF_ASSERT(stored);
+  return buffer != nullptr && buffer->put(cx.chunks, at, at, bytes);
 }
 
 void icmp_error_arrives(Context& cx, Tcb& tcb, Seq quoted, bool hard) {

@@ -77,8 +77,12 @@ void keepalive_timeout(Context& cx, Tcb& tcb) {
   if (!has(tcb, keepalive_on)) return;
   const Duration silent = since_ms(cx, tcb.heard_ms);
   if (silent < config.keepalive_idle) tcb.keepalive_sent = 0;
-  if (silent < config.keepalive_idle || tcb.snd_una != tcb.snd_nxt) {
-    start_keepalive_timer(cx, tcb);  // heard meanwhile, or the retransmission timer asks already
+  if (silent < config.keepalive_idle) {
+    start_keepalive_timer(cx, tcb);  // heard meanwhile
+    return;
+  }
+  if (tcb.snd_una != tcb.snd_nxt) {
+    tcb.idle_deadline = cx.now + config.keepalive_interval;  // the retransmission timer asks already
     return;
   }
   if (tcb.keepalive_sent >= config.keepalive_probes) {
@@ -111,7 +115,6 @@ void start_persist_timer(Context& cx, Tcb& tcb, bool small_window) {
 }
 
 void start_delayed_ack_timer(Context& cx, Tcb& tcb) {
-  set(tcb, ack_delayed);
   tcb.ack_deadline = cx.now + cx.config.tcp.delayed_ack;
   arm_for(cx, tcb, tcb.ack_deadline);
 }

@@ -11,7 +11,7 @@ namespace handfast::tcp {
 void start_retransmission_timer(Context& cx, Tcb& tcb);
 /// After the current RTO for a zero window, after override_timeout for a small one.
 void start_persist_timer(Context& cx, Tcb& tcb, bool small_window);
-/// The ACK that is due waits at most delayed_ack.
+/// The ACK that is due (ack_delayed) waits at most delayed_ack.
 void start_delayed_ack_timer(Context& cx, Tcb& tcb);
 /// Keep-alive after keepalive_idle of silence; or the bound of an orphan's FIN-WAIT-2.
 void start_keepalive_timer(Context& cx, Tcb& tcb);

@@ -95,11 +95,27 @@ struct Segment {
   return true;
 }
 
-/// A segment's options: the common layout first, then any. `out` must be as default-initialised.
+/// The same for the layout of nearly every SYN: MSS, SACK-permitted, timestamps, NOP, window scale.
+[[nodiscard]] inline bool parse_common_syn(std::span<const std::byte> bytes, TcpOptions& out) {
+  constexpr std::size_t common_length = 20;
+  constexpr std::uint32_t sack_then_timestamps = 0x0402080a, mss_head = 0x0204, no_operation_then_scale = 0x010303;
+  if (bytes.size() != common_length) return false;
+  const std::uint32_t first = load32(bytes.data()), last = load32(bytes.data() + 16);
+  if (first >> 16 != mss_head || load32(bytes.data() + 4) != sack_then_timestamps || last >> 8 != no_operation_then_scale)
+    return false;
+  out.has_mss = out.sack_permitted = out.has_timestamps = out.has_window_scale = true;
+  out.mss = static_cast<std::uint16_t>(first);
+  out.ts_val = load32(bytes.data() + 8);
+  out.ts_ecr = load32(bytes.data() + 12);
+  out.window_scale = static_cast<std::uint8_t>(last);
+  return true;
+}
+
+/// A segment's options: the common layouts first, then any. `out` must be as default-initialised.
 [[nodiscard]] inline bool read_options(const Segment& segment, TcpOptions& out) {
   if (segment.header_length == tcp_header_length) return true;
   const auto bytes = segment.option_bytes();
-  return parse_timestamp_only(bytes, out) || parse_tcp_options(bytes, out);
+  return parse_timestamp_only(bytes, out) || parse_common_syn(bytes, out) || parse_tcp_options(bytes, out);
 }
 
 /// Parses the TCP header at the start of `bytes` (which ends where the IP datagram ends), and verifies the
