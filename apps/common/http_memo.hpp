@@ -41,8 +41,8 @@ class RequestMemo {
   RequestMemo(const RequestMemo&) = delete;  // the kept target points into this object
   RequestMemo& operator=(const RequestMemo&) = delete;
 
-  /// What feed() would say of these bytes between requests, if they are known: for connections that have no parser
-  /// yet. Null: feed one.
+  /// What feed() would say of these bytes between requests, if they are known: for connections that have no
+  /// parser yet. Null: feed one.
   [[nodiscard]] const HttpRequest* find(std::span<const std::byte> bytes) const {
     return memo_.equals(bytes) ? &request_ : nullptr;
   }
@@ -79,8 +79,8 @@ class ResponseMemo {
     bool expects_no_body = false;
   };
 
-  /// What feed() would say of these bytes between responses to a GET, if they are known: for connections that have no
-  /// parser yet. Null: feed one.
+  /// What feed() would say of these bytes between responses to a GET, if they are known: for connections that
+  /// have no parser yet. Null: feed one.
   [[nodiscard]] const Known* find(std::span<const std::byte> bytes) const {
     return !known_.expects_no_body && memo_.equals(bytes) ? &known_ : nullptr;
   }

@@ -81,12 +81,14 @@ void LoadReport::merge(const LoadReport& other) {
   established += other.established;
   closed += other.closed;
   requests += other.requests;
+  not_ok += other.not_ok;
   not_started += other.not_started;
   retransmits += other.retransmits;
   time_wait_cut_short += other.time_wait_cut_short;
   bytes_in += other.bytes_in;
   bytes_out += other.bytes_out;
   for (const auto& [cause, count] : other.failed) failed[cause] += count;
+  for (const auto& [reason, count] : other.dropped) dropped[reason] += count;
   connect.merge(other.connect);
   life.merge(other.life);
 }
@@ -101,12 +103,16 @@ std::string LoadReport::to_text() const {
   row(text, "opened", count_text(opened));
   row(text, "established", count_text(established));
   row(text, "closed", count_text(closed));
+  if (not_ok != 0) row(text, "refused answers", count_text(not_ok), "HTTP status of 400 or above");
   row(text, "failed", count_text(failed_total()));
   for (const auto& [cause, count] : failed) {
     if (count != 0) row(text, fmt::format("  {}", cause), count_text(count));
   }
   if (not_started != 0) row(text, "not started", count_text(not_started), "due by the rate, never opened");
   row(text, "retransmits", count_text(retransmits));
+  for (const auto& [reason, count] : dropped) {
+    if (count != 0) row(text, fmt::format("dropped, {}", reason), count_text(count));
+  }
   row(text, "TIME-WAIT cut short", count_text(time_wait_cut_short));
   row(text, "bytes in", size_text(bytes_in));
   row(text, "bytes out", size_text(bytes_out));
@@ -134,6 +140,7 @@ std::string LoadReport::to_json() const {
   object["established"] = established;
   object["closed"] = closed;
   object["requests"] = requests;
+  object["not_ok"] = not_ok;
   object["failed"] = failed_total();
   auto& causes = object["failed_by_cause"] = nlohmann::ordered_json::object();
   for (const auto& [cause, count] : failed) {
@@ -141,6 +148,10 @@ std::string LoadReport::to_json() const {
   }
   object["not_started"] = not_started;
   object["retransmits"] = retransmits;
+  auto& reasons = object["dropped"] = nlohmann::ordered_json::object();
+  for (const auto& [reason, count] : dropped) {
+    if (count != 0) reasons[reason] = count;
+  }
   object["time_wait_cut_short"] = time_wait_cut_short;
   object["bytes_in"] = bytes_in;
   object["bytes_out"] = bytes_out;

@@ -22,12 +22,15 @@ struct LoadReport {
   std::uint64_t established = 0;  ///< that reached ESTABLISHED
   std::uint64_t closed = 0;       ///< established ones that ended as planned
   std::uint64_t requests = 0;     ///< answers received in full
+  std::uint64_t not_ok = 0;       ///< of them, with an HTTP status of 400 or above
   std::uint64_t not_started = 0;  ///< due by the rate, yet never started (no free port, or the run ended)
   std::uint64_t retransmits = 0;
   std::uint64_t time_wait_cut_short = 0;
   std::uint64_t bytes_in = 0;
   std::uint64_t bytes_out = 0;
   std::map<std::string, std::uint64_t> failed;  ///< by the close reason's name; those of count 0 are left out
+
+  std::map<std::string, std::uint64_t> dropped;  ///< frames that went no further here, by the reason's name
 
   LatencyHistogram connect;  ///< until ESTABLISHED
   LatencyHistogram life;     ///< until the connection's last callback

@@ -236,21 +236,18 @@ void update_window(Arrival& a) {
   if (!before(tcb.snd_wl1, seq) && !(tcb.snd_wl1 == seq && before_eq(tcb.snd_wl2, ack))) return;
   const std::uint32_t window = offered_window(a);
   if (window > tcb.snd_wnd) mark_dirty(a.cx, tcb);
+  const bool has_opened = tcb.snd_wnd == 0 && window != 0;
   tcb.snd_wnd = window;
   tcb.max_snd_wnd = std::max(tcb.max_snd_wnd, window);
   tcb.snd_wl1 = seq;
   tcb.snd_wl2 = ack;
-  if (has(tcb, persist) && window != 0 && tcb.snd_una != tcb.snd_nxt) {
-    // The probe's byte was not taken while the window was shut: send it again, as part of what follows.
-    clear(tcb, persist);
-    tcb.rtx_deadline = never;
-    tcb.backoff = 0;
-    resend_flight(a.cx, tcb);
-  } else if (has(tcb, persist) && window != 0) {
-    clear(tcb, persist);
-    tcb.rtx_deadline = never;
-    tcb.backoff = 0;
-  }
+  // Where the window was open all along, the timer is the override of something small: it goes on.
+  if (!has(tcb, persist) || !has_opened) return;
+  clear(tcb, persist);
+  tcb.rtx_deadline = never;
+  tcb.backoff = 0;
+  // The probe's byte was not taken while the window was shut: send it again, as part of what follows.
+  if (tcb.snd_una != tcb.snd_nxt) resend_flight(a.cx, tcb);
 }
 
 bool fin_is_acked(const Tcb& tcb) { return has(tcb, fin_sent) && tcb.snd_una == tcb.snd_nxt; }

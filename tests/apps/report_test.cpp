@@ -24,6 +24,7 @@ LoadReport sample() {
   report.bytes_in = 3 << 20;
   report.bytes_out = 512;
   report.failed = {{"refused", 60}, {"timed_out", 40}, {"reset", 0}};
+  report.dropped = {{"tcp_duplicate", 5}, {"ip_checksum", 0}};
   report.connect.record_n(20us, 900);
   report.life.record_n(100us, 890);
   return report;
@@ -54,6 +55,7 @@ TEST(LoadReport, merge__cores_add_up_and_time_does_not) {
   EXPECT_EQ(total.bytes_out, 1024U);
   EXPECT_EQ(total.failed.at("refused"), 61U);
   EXPECT_EQ(total.failed.at("unreachable"), 5U);
+  EXPECT_EQ(total.dropped.at("tcp_duplicate"), 10U);
   EXPECT_EQ(total.connect.count(), 1'800U);
   EXPECT_EQ(total.life.count(), 1'780U);
 }
@@ -80,6 +82,7 @@ TEST(LoadReport, to_json__every_figure_under_its_stable_name) {
   EXPECT_EQ(json.at("failed_by_cause"), (nlohmann::json{{"refused", 60}, {"timed_out", 40}}));
   EXPECT_EQ(json.at("not_started"), 9);
   EXPECT_EQ(json.at("retransmits"), 3);
+  EXPECT_EQ(json.at("dropped"), (nlohmann::json{{"tcp_duplicate", 5}}));
   EXPECT_EQ(json.at("time_wait_cut_short"), 4);
   EXPECT_EQ(json.at("bytes_in"), 3 << 20);
   EXPECT_EQ(json.at("bytes_out"), 512);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The web server over a link: keep-alive, pipelining, pieces, files larger than any window, refusals. Layer: tests.
+// The web server over a link: keep-alive, pipelining, pieces, files larger than any window, refusals. Layer:
+// tests.
 #include "serve_http.hpp"
 
 #include <filesystem>
@@ -27,7 +28,6 @@ TEST_F(FixedBody, keep_alive__connection_stays_open_for_the_next_request) {
   web.connect(get);
   web.receive(answer.size());
   EXPECT_EQ(web.client.received(), answer);
-  EXPECT_TRUE(answer.ends_with("\n") || answer.size() > 64);
   web.pair.run_for(1s);
   EXPECT_FALSE(web.client.reason());
   EXPECT_FALSE(web.client.record().fin);

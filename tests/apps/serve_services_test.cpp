@@ -89,8 +89,8 @@ TEST(Chargen, pattern__as_rfc_864_shows_it) {
   ASSERT_EQ(text.size(), 95u * 74);
   EXPECT_EQ(text.substr(0, 10), " !\"#$%&'()");
   EXPECT_EQ(text.substr(72, 2), "\r\n");
-  EXPECT_EQ(text.substr(74, 4), "!\"#$");                  // the next line is one further on
-  EXPECT_EQ(text.substr(94 * 74, 3), "~ !");               // and the last begins with the last character
+  EXPECT_EQ(text.substr(74, 4), "!\"#$");     // the next line is one further on
+  EXPECT_EQ(text.substr(94 * 74, 3), "~ !");  // and the last begins with the last character
   for (std::size_t i = 0; i < text.size(); ++i)
     ASSERT_TRUE((text[i] >= ' ' && text[i] <= '~') || text[i] == '\r' || text[i] == '\n') << i;
 }

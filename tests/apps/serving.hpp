@@ -46,9 +46,13 @@ class Serving {
 
   /// Until the client has `bytes` (or more), or its connection is over, or nothing happens for a minute.
   void receive(std::size_t bytes) {
-    pair.run_until([&] { return !client.opened.empty() && (client.received().size() >= bytes || client.reason()); }, 60s);
+    pair.run_until(
+        [&] { return !client.opened.empty() && (client.received().size() >= bytes || client.reason()); },
+        60s);
   }
-  void run_to_end() { pair.run_until([&] { return !client.opened.empty() && client.reason().has_value(); }, 60s); }
+  void run_to_end() {
+    pair.run_until([&] { return !client.opened.empty() && client.reason().has_value(); }, 60s);
+  }
 
   Server server;
   App client;

@@ -5,8 +5,10 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <stdexcept>
+#include <string>
 
-#include "shard/shard.hpp"
+#include "support/usage.hpp"
 
 namespace handfast::test {
 
@@ -41,14 +43,9 @@ Pair::Pair(std::uint64_t seed, LinkRules link, std::function<void(CoreConfig&)> 
 
 Pair::~Pair() {
   for (End& end : ends_) {
-    auto& cx = end.stack->core().shard().tcp();
-    EXPECT_EQ(end.stack->buffers_in_use(), 0u) << "end " << end.index;
-    EXPECT_EQ(cx.tcbs.size(), 0u) << "end " << end.index;
-    EXPECT_EQ(cx.half_opens.size(), 0u) << "end " << end.index;
-    EXPECT_EQ(cx.extents.in_use(), 0u) << "end " << end.index;
-    EXPECT_EQ(cx.chunks.in_use(), 0u) << "end " << end.index;
-    EXPECT_EQ(cx.receive_buffers.in_use(), 0u) << "end " << end.index;
-    EXPECT_EQ(cx.scoreboards.in_use(), 0u) << "end " << end.index;
+    SCOPED_TRACE("end " + std::to_string(end.index));
+    EXPECT_EQ(end.stack->buffers_in_use(), 0u);
+    expect_nothing_held(end.stack->core());
   }
   recorder_.write_on_failure();
 }
@@ -95,9 +92,9 @@ void Pair::run_until(Time end) {
 bool Pair::is_idle() {
   if (!wire_.empty()) return false;
   return std::ranges::all_of(ends_, [this](End& e) {
-    const auto& cx = e.stack->core().shard().tcp();
+    const Usage usage = usage_of(e.stack->core());
     const auto due = e.stack->next_deadline();
-    return cx.tcbs.size() == 0 && cx.half_opens.size() == 0 && (!due || *due > now_);
+    return usage.connections == 0 && usage.half_open == 0 && (!due || *due > now_);
   });
 }
 

@@ -8,7 +8,7 @@
 #include <cstring>
 #include <stdexcept>
 
-#include "shard/shard.hpp"
+#include "support/usage.hpp"
 #include "tcp/secrets.hpp"
 #include "wire/arp.hpp"
 #include "wire/ethernet.hpp"
@@ -179,6 +179,8 @@ Peer::Peer(Trace& t, Endpoint own, Endpoint other)
   trace.peers_.push_back(this);
 }
 
+Peer::~Peer() { std::erase(trace.peers_, this); }
+
 std::uint32_t Peer::ts_now() const { return ts_base + static_cast<std::uint32_t>(trace.elapsed() / 1ms); }
 
 std::optional<Packet> Peer::poll() {
@@ -284,8 +286,7 @@ void Trace::check_that_all_is_gone() {
   app.closed = nullptr;
   answer_arp = true;
   core().abort_all();
-  auto& cx = core().shard().tcp();
-  for (int i = 0; i < 40 && (cx.tcbs.size() != 0 || i < 3); ++i) {
+  for (int i = 0; i < 40 && (usage_of(core()).connections != 0 || i < 3); ++i) {
     now_ += 1ms;
     stack_->poll(now_);
   }
@@ -295,15 +296,7 @@ void Trace::check_that_all_is_gone() {
     stack_->poll(now_);
   }
   EXPECT_EQ(stack_->buffers_in_use(), 0u);
-  EXPECT_EQ(cx.tcbs.size(), 0u);
-  EXPECT_EQ(cx.half_opens.size(), 0u);
-  EXPECT_EQ(cx.extents.in_use(), 0u);
-  EXPECT_EQ(cx.chunks.in_use(), 0u);
-  EXPECT_EQ(cx.receive_buffers.in_use(), 0u);
-  EXPECT_EQ(cx.scoreboards.in_use(), 0u);
-  EXPECT_EQ(stats().connections, 0u);
-  EXPECT_EQ(stats().half_open, 0u);
-  EXPECT_EQ(stats().time_wait, cx.time_waits.size());
+  expect_nothing_held(core());
   for (const auto& [id, r] : app.records) EXPECT_TRUE(r.closed) << "a connection without an end";
   stack_.reset();
   EXPECT_EQ(App::State::living, 0);

@@ -92,6 +92,7 @@ inline constexpr Handshake with_ts{1460, std::nullopt, true, false};
 class Peer {
  public:
   Peer(Trace& trace, Endpoint self, Endpoint stack);
+  ~Peer();
   Peer(const Peer&) = delete;
 
   Send segment(std::uint8_t flags) { return Send{*this, flags}; }
