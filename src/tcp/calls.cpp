@@ -57,7 +57,12 @@ void fill(Extent& extent, std::span<const std::byte> bytes, Ownership ownership,
   extent.release = release;
 }
 
+/// Chunks that sending leaves to what is received: a callback that queues all it can must not take the place of the
+/// bytes that it is being shown, which are accepted already. The largest frame takes nine.
+constexpr std::uint32_t receive_reserve = 16;
+
 Extent* new_chunk_extent(Context& cx) {
+  if (cx.chunks.capacity() - cx.chunks.in_use() <= receive_reserve) return nullptr;
   Chunk* chunk = cx.chunks.allocate();
   if (chunk == nullptr) return nullptr;
   Extent* extent = cx.extents.allocate();

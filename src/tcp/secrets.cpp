@@ -51,8 +51,11 @@ std::uint16_t nth_port(const Secrets& secrets, std::uint64_t destination, std::u
   do {
     std::uint32_t left = value >> 8, right = value & 0xff;
     for (std::uint32_t round = 0; round < 4; ++round) {
-      const std::uint64_t mixed = (tweak ^ (secrets.port.k1 + right + (std::uint64_t{round} << 32))) * 0xd6e8feb86659fd93u;
-      const std::uint32_t f = static_cast<std::uint32_t>(mixed >> 40) & 0xff;
+      // Two multiplications with shifts between: one alone is so nearly linear that ports follow each other.
+      std::uint64_t mixed = tweak ^ (secrets.port.k1 + (right | round << 8));
+      mixed = (mixed ^ mixed >> 31) * 0x9fb21c651e98df25u;
+      mixed = (mixed ^ mixed >> 28) * 0xd6e8feb86659fd93u;
+      const std::uint32_t f = static_cast<std::uint32_t>(mixed >> 48) & 0xff;
       const std::uint32_t next = left ^ f;
       left = right;
       right = next;
