@@ -53,6 +53,16 @@ TEST_F(FixedBody, connection_close__response_and_fin_leave_in_one_segment) {
   EXPECT_LE(web.pair.frames(1), 3 + arp);
 }
 
+TEST_F(FixedBody, connection_close__peer_that_keeps_its_side_open_is_given_up) {
+  web.connect(get_and_close);
+  web.client.fin = [](Conn&) {};
+  web.pair.run_for(1s);
+  EXPECT_EQ(web.pair.core(0).stats().connections, 1u);
+  web.pair.run_for(61s);  // FIN-WAIT-2 of an orphan
+  EXPECT_EQ(web.pair.core(0).stats().connections, 0u);
+  web.close();
+}
+
 TEST_F(FixedBody, second_connection_with_known_bytes__same_answer) {
   for (int i = 0; i < 3; ++i) {
     web.connect(get_and_close);

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What other processes took from this one. Layer: tests.
+#include "common/cpu_wait.hpp"
+
+#include <gtest/gtest.h>
+
+namespace handfast::apps {
+namespace {
+
+TEST(CpuWait, parse_schedstat_wait__second_of_three_figures) {
+  EXPECT_EQ(parse_schedstat_wait("2368710000 50367600 218"), Duration{50'367'600});
+  EXPECT_EQ(parse_schedstat_wait("0 0 0"), Duration{0});
+}
+
+TEST(CpuWait, parse_schedstat_wait__anything_else__nothing) {
+  for (const char* text :
+       {"", " ", "1", "1 ", "1 2", "1 x 3", "1  2 3", "1 -2 3", "1 99999999999999999999 3"})
+    EXPECT_EQ(parse_schedstat_wait(text), std::nullopt) << text;
+}
+
+TEST(CpuWait, remark__only_where_the_wait_is_a_considerable_part) {
+  const CpuWait wait;
+  EXPECT_GE(wait.longest(), Duration{0});
+  EXPECT_EQ(wait.remark(24h), "");
+  EXPECT_EQ(wait.longest() > 0ns, !wait.remark(0ns).empty());
+}
+
+}  // namespace
+}  // namespace handfast::apps
