@@ -93,7 +93,7 @@ class Demo final : public Command {
         load_run_options(monitor, client_stack, signals));
     if (code != 0) return code;
 
-    const std::string remark = waiting.remark(client_stack.now() - began);
+    const std::string remark = cpu_wait_remark(waiting.longest(), client_stack.now() - began);
     LoadReport result = monitor.report(cores_of(client_stack));
     LoadMonitor::add_stats(result, server_stack.stats());
     fmt::print("\n{}", result.to_text());

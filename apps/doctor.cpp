@@ -28,7 +28,7 @@ void processors(const MachineFacts& facts) {
        "client and server share one; give the process a second (taskset, docker --cpus)");
   line(facts.isolated_cpus.empty() ? Mark::slower : Mark::yes, "isolated ones",
        fmt::format("{}", facts.isolated_cpus.size()),
-       "for steady figures, boot with isolcpus=1-3 (those that Handfast shall have)");
+       "for steady figures, boot with isolcpus= and the numbers of those that Handfast shall have");
   line(facts.tsc_invariant ? Mark::yes : Mark::slower, "steady counter",
        facts.tsc_invariant ? "the time stamp counter has one rate"
                            : "the time stamp counter may change its rate",
@@ -42,9 +42,6 @@ void memory(const MachineFacts& facts) {
   constexpr std::uint64_t enough = 256ull << 20;
   line(huge >= enough ? Mark::yes : Mark::slower, "huge pages", size_text(huge) + " free, in pages of 2 MiB",
        huge >= enough ? "" : "ordinary pages are used; for huge ones, as root: sysctl vm.nr_hugepages=256");
-  line(huge >= enough ? Mark::yes : Mark::no,
-       "vhost: and virtio:", huge >= enough ? "memory that can be shared" : "need huge pages",
-       "sysctl vm.nr_hugepages=256, as root; or use memif:PATH, which needs none");
 }
 
 void ports(const MachineFacts& facts) {
@@ -52,7 +49,7 @@ void ports(const MachineFacts& facts) {
                                  ? "unshare -Urn sh -c '...': a network of its own, without being root"
                                  : "run as root, or: sysctl kernel.unprivileged_userns_clone=1";
   line(Mark::yes, "ring, demo", "nothing is needed");
-  line(Mark::yes, "memif: pcap: null", "nothing is needed");
+  line(Mark::yes, "memif: vhost: virtio: pcap: null", "nothing is needed");
   const bool tap = facts.tun_usable && facts.cap_net_admin;
   line(tap ? Mark::yes : Mark::no, "tap:NAME",
        !facts.tun_present    ? "/dev/net/tun is missing"

@@ -43,7 +43,7 @@ class Load final : public Command {
     const int code = (*stack)->run(Stack::Setup{[&](Core& core) { return monitor.start(core); }},
                                    load_run_options(monitor, **stack, signals));
     if (code != 0) return code;
-    const std::string remark = waiting.remark((*stack)->now() - began);
+    const std::string remark = cpu_wait_remark(waiting.longest(), (*stack)->now() - began);
     const LoadReport result = monitor.report(cores_of(**stack));
     fmt::print("\n{}{}", result.to_text(), remark);
     std::fflush(stdout);

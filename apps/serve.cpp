@@ -7,6 +7,7 @@
 
 #include "commands.hpp"
 #include "common/duration_text.hpp"
+#include "listing.hpp"
 #include "serve_chargen.hpp"
 #include "serve_discard.hpp"
 #include "serve_echo.hpp"
@@ -121,6 +122,7 @@ class Serve final : public Command {
                local.port, (*stack)->describe());
     std::fflush(stdout);
     RunOptions run;
+    const Listing listing{**stack};
     StatsLines lines{**stack};
     if (options_.stats)
       run.tick = [&] {

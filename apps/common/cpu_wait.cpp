@@ -44,8 +44,7 @@ Duration CpuWait::longest() const {
   return longest;
 }
 
-std::string CpuWait::remark(Duration run) const {
-  const Duration wait = longest();
+std::string cpu_wait_remark(Duration wait, Duration run) {
   if (wait * 20 <= run) return {};
   return fmt::format(
       "Mind: other processes had one of these cores for {} of {}. On an idle machine the figures are "

@@ -15,14 +15,15 @@ namespace handfast::apps {
 /// The second figure of a thread's schedstat: "run-ns wait-ns slices".
 [[nodiscard]] std::optional<Duration> parse_schedstat_wait(std::string_view text);
 
+/// A sentence with a line break, if a thread waited for more than a twentieth of the run; else empty.
+[[nodiscard]] std::string cpu_wait_remark(Duration wait, Duration run);
+
 /// From construction on.
 class CpuWait {
  public:
   CpuWait() : at_start_(waits()) {}
   /// Of the thread that waited longest; zero where the kernel does not say.
   [[nodiscard]] Duration longest() const;
-  /// A sentence with a line break, if a thread waited for more than a twentieth of `run`; else empty.
-  [[nodiscard]] std::string remark(Duration run) const;
 
  private:
   [[nodiscard]] static std::map<std::string, Duration> waits();  // by the thread's number

@@ -200,6 +200,22 @@ def wrk_keeps_connections(work):
     tap.stop()
 
 
+@scenario("wrk")
+def listing_while_it_serves(work):
+    server = serve(work, "http", 80)
+    tap = Tap(work, server)
+    wrk = subprocess.Popen(["wrk", "-t1", "-c32", "-d3", f"http://{STACK}/"], stdout=subprocess.DEVNULL)
+    time.sleep(1)
+    for _ in range(10):
+        server.process.send_signal(signal.SIGUSR1)
+        time.sleep(0.1)
+    wrk.wait(20)
+    listings = re.findall(r"\d+ connections.* (\d+) ESTABLISHED", server.output())
+    if len(listings) < 5 or "32" not in listings:
+        fail(f"32 established connections were to be listed ten times:\n{server.output()[-1500:]}")
+    tap.stop()
+
+
 def echo_through_nc(work, size, timeout):
     """`size` random bytes to the echo service and back; nc -N sends FIN at the end of its input (half-close)."""
     source = os.path.join(work, "source")
