@@ -226,7 +226,7 @@ void abort(Context& cx, Tcb& tcb) {
     case State::closing:
     case State::last_ack:
       // RFC 9293 section 3.10.5 sends nothing here. deviates: the peer would retransmit its FIN, or wait for our
-      // answer, so it is told. Pinned by abort__in_closing_and_last_ack__sends_rst.
+      // answer, so it is told. Pinned by Abort.in_closing_and_last_ack__sends_rst.
       send_reset(cx, tcb);
       break;
     case State::closed:

@@ -211,7 +211,7 @@ Verdict segment_arrives_half_open(Context& cx, HalfOpen& half, std::uint64_t has
     return {};
   }
   // fourth: SYN in the window. deviates: RFC 9293 returns to LISTEN; RFC 5961 section 4's answer does not let a blind
-  // SYN end a handshake. Pinned by half_open__other_syn_in_window__is_challenged.
+  // SYN end a handshake. Pinned by Handshake.half_open__other_syn_in_window__is_challenged.
   if (segment.has(wire::syn)) {
     send_challenge_ack(cx, half);
     return dropped(Drop::tcp_syn_in_window);

@@ -74,6 +74,16 @@ TEST(Rto, first_sample__srtt_is_r_and_rttvar_half_of_it) {
   EXPECT_EQ(s.rto, 300ms) << "SRTT + 4 RTTVAR";
 }
 
+TEST(Rto, quick_peer__least_is_200_ms_and_not_the_second_of_rfc_6298) {
+  Trace t;
+  t.listen();
+  t.peer.syn().mss(mss);
+  t.peer.expect().syn_ack();
+  t.advance(1ms);
+  t.peer.ack();
+  EXPECT_EQ(t.conn().stats().rto, 200ms);
+}
+
 TEST(Rto, next_sample__weights_of_rfc_6298) {
   Trace t;
   t.listen();
