@@ -134,7 +134,7 @@ class Serve final : public Command {
     const CoreStats stats = (*stack)->stats();
     fmt::print("accepted {}", count_text(stats.accepted));
     summary(cores);
-    fmt::print(", retransmits {}\n", count_text(stats.retransmits));
+    fmt::print(", retransmits {}, TIME-WAIT cut short {}\n", count_text(stats.retransmits), count_text(stats.time_wait_cut_short));
     for (std::size_t i = 0; i < drop_count; ++i)
       if (stats.drops[i] != 0)
         fmt::print("dropped {} ({})\n", count_text(stats.drops[i]), name(static_cast<Drop>(i)));

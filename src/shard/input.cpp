@@ -5,6 +5,7 @@
 
 #include "shard/shard.hpp"
 #include "tcp/invariants.hpp"
+#include "tcp/lifetime.hpp"
 #include "wire/arp.hpp"
 #include "wire/ethernet.hpp"
 #include "wire/fast_parse.hpp"
@@ -202,9 +203,22 @@ void Shard::neighbour_resolved(Ipv4Address address) {
   });
 }
 
+/// A SYN that found no neighbour: its connection fails now, not after connect_timeout (RFC 1122 section 2.3.2.2 leaves it to
+/// the host). One that is open already goes on: the neighbour may come back.
+void Shard::fail_opening(const wire::TxFrame& frame) {
+  constexpr std::size_t ip = wire::ethernet_header_length, transport = ip + wire::ipv4_header_length;
+  const FlowKey key = FlowKey::make(wire::load32(frame.data + ip + 12), wire::load32(frame.data + ip + 16),
+                                    wire::load32(frame.data + transport));
+  const std::uint32_t slot = cx_.flows.find(cx_.hasher(key), key);
+  if (slot == tcp::npos || tcp::FlowSlot::kind(slot) != tcp::FlowKind::connection) return;
+  tcp::Tcb& tcb = cx_.tcbs[tcp::FlowSlot::index(slot)];
+  if (tcb.state == State::syn_sent) tcp::end_connection(cx_, tcb, CloseReason::unreachable);
+}
+
 void Shard::drop_held(Ipv4Address address) {
   std::erase_if(held_, [&](const Held& held) {
     if (held.next_hop != address) return false;
+    fail_opening(held.frame);
     done_.push_back(held.frame.handle);
     drop(Drop::neighbour_unreachable);
     return true;

@@ -137,6 +137,7 @@ class Shard {
   void send_arp_request(Ipv4Address target, FrameSource source, MacAddress to = broadcast_mac);
   void neighbour_resolved(Ipv4Address address);
   void drop_held(Ipv4Address address);
+  void fail_opening(const wire::TxFrame& frame);
   bool hand_over(const wire::RxFrame& frame, std::uint16_t owner);
   [[nodiscard]] std::uint16_t find_listener(const FlowKey& key) const;
   void drop(Drop reason) { tcp::count(cx_, reason); }
