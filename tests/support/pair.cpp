@@ -18,6 +18,7 @@ Pair::Pair(std::uint64_t seed, LinkRules link, std::function<void(CoreConfig&)> 
     CoreConfig config;
     config.link.address = {address(i), 24};
     config.link.mac = MacAddress{{2, 0, 0, 0, 0, static_cast<std::uint8_t>(i + 1)}};
+    config.link.neighbour_attempts = 100;  // what the link loses of ARP is not what these tests are about
     config.seed = rng_.next();
     config.limits.connections = 512;
     config.limits.half_open = 128;
