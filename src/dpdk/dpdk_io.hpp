@@ -164,7 +164,7 @@ class DpdkIo {
     rte_prefetch0(data);
     out.data = data;
     out.length = m->data_len;
-    out.for_learning = false;
+    out.for_learning = out.looped_back = false;
     out.handle = m;
     // A ring hands over the sender's own buffer with the sender's flags: only ports whose receive offloads
     // are on are believed.

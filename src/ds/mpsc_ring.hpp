@@ -53,6 +53,11 @@ class MpscRing {
     }
   }
 
+  /// The one consumer: whether pop() would find something now.
+  [[nodiscard]] bool empty() const {
+    return cells_[head_ & mask_].turn.load(std::memory_order_acquire) != head_ + 1;
+  }
+
   /// The one consumer. False: empty, or the next push is not finished.
   [[nodiscard]] bool pop(T& value) {
     Cell& cell = cells_[head_ & mask_];

@@ -15,10 +15,12 @@ namespace handfast::shard {
 namespace {
 
 constexpr std::uint32_t icmp_replies_per_second = 1000;
+/// What other shards are given of an ARP frame: headers, a tag, the packet; padding teaches nothing.
+constexpr std::uint32_t arp_copy_length = 64;
 
 }  // namespace
 
-bool Shard::parse(const wire::RxFrame& frame, wire::Segment& segment, FrameSource source, bool looped_back) {
+bool Shard::parse(const wire::RxFrame& frame, wire::Segment& segment, FrameSource source) {
   if (frame.length >= wire::ethernet_header_length && wire::is_addressed_to(frame, cx_.config.link.mac)) [[likely]] {
     const wire::FastVerdict fast = wire::parse_tcp_frame(frame, segment);
     if (fast.common_shape) [[likely]] {
@@ -26,7 +28,7 @@ bool Shard::parse(const wire::RxFrame& frame, wire::Segment& segment, FrameSourc
         drop(fast.drop);
         return false;
       }
-      const bool from_us = is_local(Ipv4Address{segment.flow.remote_address}) && !looped_back;
+      const bool from_us = is_local(Ipv4Address{segment.flow.remote_address}) && !frame.looped_back;
       if (from_us || cx_.config.link.address.is_broadcast(Ipv4Address{segment.flow.remote_address})) {
         drop(Drop::ip_martian_source);
         return false;
@@ -39,11 +41,11 @@ bool Shard::parse(const wire::RxFrame& frame, wire::Segment& segment, FrameSourc
     }
   }
   bool is_tcp = false;
-  slow_path(frame, segment, is_tcp, source, looped_back);
+  slow_path(frame, segment, is_tcp, source);
   return is_tcp;
 }
 
-void Shard::slow_path(const wire::RxFrame& frame, wire::Segment& segment, bool& is_tcp, FrameSource source, bool looped_back) {
+void Shard::slow_path(const wire::RxFrame& frame, wire::Segment& segment, bool& is_tcp, FrameSource source) {
   wire::EthernetFrame ethernet;
   Drop why = wire::parse_ethernet(frame.bytes(), ethernet);
   if (why != Drop::none) return drop(why);
@@ -54,7 +56,7 @@ void Shard::slow_path(const wire::RxFrame& frame, wire::Segment& segment, bool& 
   wire::Ipv4Packet packet;
   why = wire::parse_ipv4(ethernet.payload, frame.ip_checksum, packet);
   if (why != Drop::none) return drop(why);
-  if (is_local(packet.source) && !looped_back) return drop(Drop::ip_martian_source);
+  if (is_local(packet.source) && !frame.looped_back) return drop(Drop::ip_martian_source);
   if (cx_.config.link.address.is_broadcast(packet.source)) return drop(Drop::ip_martian_source);
   // rfc9293 MUST-57: nothing for broadcast or multicast addresses; an echo to them stays unanswered too.
   if (!unicast || !is_local(packet.destination)) return drop(Drop::ip_not_for_us);
@@ -74,13 +76,38 @@ bool Shard::hand_over(const wire::RxFrame& frame, std::uint16_t owner) {
   return true;
 }
 
-void Shard::input(std::span<const wire::RxFrame> frames, FrameSource source, bool looped_back) {
+/// For frames that this shard looks at itself, too. False: no buffer, or no room in the ring.
+bool Shard::hand_over_copy(const wire::RxFrame& frame, std::uint32_t length, std::uint16_t other, bool for_learning,
+                           FrameSource source) {
+  wire::TxFrame copy;
+  if (!source.allocate(source.io, copy)) {
+    drop(Drop::tx_no_buffer);
+    return false;
+  }
+  length = std::min({length, frame.length, copy.capacity});
+  std::memcpy(copy.data, frame.data, length);
+  wire::RxFrame handed{copy.data, length, frame.ip_checksum, frame.tcp_checksum, copy.handle};
+  handed.for_learning = for_learning;
+  if (mesh_->ring(cx_.config.shard, other).push(handed)) return true;
+  drop(Drop::steering_ring_full);
+  done_.push_back(copy.handle);
+  return false;
+}
+
+/// A frame that is sent with the next ones, of which the peer will not notice if it is not.
+void Shard::send_ready(const wire::TxFrame& frame) {
+  if (ready_.size() < max_ready) return ready_.push_back(frame);
+  done_.push_back(frame.handle);
+  drop(Drop::tx_no_buffer);
+}
+
+void Shard::input(std::span<const wire::RxFrame> frames, FrameSource source) {
   auto& [segments, hashes, handles] = *burst_;
   std::size_t n = 0;
   std::uint64_t bytes = 0;
   for (const wire::RxFrame& frame : frames) {
     bytes += frame.length;
-    if (!parse(frame, segments[n], source, looped_back)) {
+    if (!parse(frame, segments[n], source)) {
       done_.push_back(frame.handle);
       continue;
     }
@@ -156,48 +183,44 @@ void Shard::send_arp_request(Ipv4Address target, FrameSource source, MacAddress 
   wire::write_arp(frame.data + wire::ethernet_header_length,
                   {wire::ArpOperation::request, link.mac, link.address.address, MacAddress{}, target});
   frame.length = static_cast<std::uint32_t>(wire::ethernet_header_length + wire::arp_length);
-  ready_.push_back(frame);
+  send_ready(frame);
 }
 
 void Shard::arp_input(const wire::RxFrame& frame, std::span<const std::byte> payload, FrameSource source) {
   wire::ArpPacket packet;
   Drop why = wire::parse_arp(payload, packet);
   if (why != Drop::none) return drop(why);
+  const LinkConfig& link = cx_.config.link;
   if (is_local(packet.sender_address)) return drop(Drop::arp_conflict);
-  if (!cx_.config.link.address.contains(packet.sender_address) && !packet.sender_address.is_any())
-    return drop(Drop::arp_not_for_us);
+  // sec A18: nobody else has our Ethernet address, and nobody at all the broadcast address.
+  if (packet.sender_mac == link.mac || link.address.is_broadcast(packet.sender_address)) return drop(Drop::arp_malformed);
+  if (!link.address.contains(packet.sender_address) && !packet.sender_address.is_any()) return drop(Drop::arp_not_for_us);
   const bool ours = is_local(packet.target_address);
   why = neighbours_.learn(packet, ours, cx_.now);
   if (why != Drop::none) drop(why);
   else neighbour_resolved(packet.sender_address);
   // The other shards have caches of their own, and the port gives an answer to one queue only.
   if (mesh_ != nullptr && !frame.for_learning) {
-    for (std::uint16_t other = 0; other < mesh_->steering().shards(); ++other) {
-      wire::TxFrame copy;
-      if (other == cx_.config.shard || !source.allocate(source.io, copy)) continue;
-      std::memcpy(copy.data, frame.data, std::min(frame.length, copy.capacity));
-      const wire::RxFrame handed{copy.data, frame.length, frame.ip_checksum, frame.tcp_checksum, copy.handle, true};
-      if (!mesh_->ring(cx_.config.shard, other).push(handed)) done_.push_back(copy.handle);
-    }
+    for (std::uint16_t other = 0; other < mesh_->steering().shards(); ++other)
+      if (other != cx_.config.shard) hand_over_copy(frame, arp_copy_length, other, true, source);
   }
   if (!ours || packet.operation != wire::ArpOperation::request || frame.for_learning) return;
   wire::TxFrame reply;
   if (!source.allocate(source.io, reply)) return drop(Drop::tx_no_buffer);
-  const MacAddress& mac = cx_.config.link.mac;
-  wire::write_ethernet(reply.data, packet.sender_mac, mac, wire::ether_type_arp);
+  wire::write_ethernet(reply.data, packet.sender_mac, link.mac, wire::ether_type_arp);
   wire::write_arp(reply.data + wire::ethernet_header_length,
-                  {wire::ArpOperation::reply, mac, packet.target_address, packet.sender_mac, packet.sender_address});
+                  {wire::ArpOperation::reply, link.mac, packet.target_address, packet.sender_mac, packet.sender_address});
   reply.length = static_cast<std::uint32_t>(wire::ethernet_header_length + wire::arp_length);
-  ready_.push_back(reply);
+  send_ready(reply);
 }
 
 void Shard::neighbour_resolved(Ipv4Address address) {
   if (held_.empty()) return;
-  const Neighbours::Result found = neighbours_.find(address, cx_.now);
-  if (found.what != Neighbours::Lookup::known) return;
+  const MacAddress* mac = neighbours_.answer_of(address);
+  if (mac == nullptr) return;
   std::erase_if(held_, [&](Held& held) {
     if (held.next_hop != address) return false;
-    std::memcpy(held.frame.data, found.mac.bytes.data(), found.mac.bytes.size());
+    std::memcpy(held.frame.data, mac->bytes.data(), mac->bytes.size());
     ready_.push_back(held.frame);
     return true;
   });
@@ -225,10 +248,21 @@ void Shard::drop_held(Ipv4Address address) {
   });
 }
 
+/// Their question was pushed out of the cache: as if they had been lost on the way. Whoever sends again asks again.
+void Shard::drop_unasked() {
+  std::erase_if(held_, [&](const Held& held) {
+    if (neighbours_.is_asked(held.next_hop)) return false;
+    done_.push_back(held.frame.handle);
+    drop(Drop::neighbour_queue_full);
+    return true;
+  });
+}
+
 bool Shard::resolve(Ipv4Address remote) {
   if (is_local(remote)) return true;
   const Neighbours::Result found = neighbours_.find(next_hop(remote), cx_.now);
-  if (found.what == Neighbours::Lookup::ask_and_wait) wanted_.push_back(next_hop(remote));
+  // Beyond the limit the question is open all the same, and its first repetition is what is sent.
+  if (found.what == Neighbours::Lookup::ask_and_wait && wanted_.size() < max_wanted) wanted_.push_back(next_hop(remote));
   return found.what == Neighbours::Lookup::known;
 }
 
@@ -256,7 +290,7 @@ Shard::Route Shard::route(Ipv4Address remote, MacAddress& mac, FrameSource sourc
 
 // --- ICMP ------------------------------------------------------------------------------------------------------
 
-void Shard::icmp_input(const wire::RxFrame&, const wire::Ipv4Packet& packet, FrameSource source) {
+void Shard::icmp_input(const wire::RxFrame& frame, const wire::Ipv4Packet& packet, FrameSource source) {
   wire::IcmpMessage message;
   const Drop why = wire::parse_icmp(packet.payload, message);
   if (why != Drop::none) return drop(why);
@@ -268,7 +302,9 @@ void Shard::icmp_input(const wire::RxFrame&, const wire::Ipv4Packet& packet, Fra
     }
     if (++icmp_in_second_ > icmp_replies_per_second) return drop(Drop::icmp_rate_limited);
     MacAddress mac;
-    if (route(packet.source, mac, source) != Route::send) return drop(Drop::neighbour_unreachable);
+    const Route where = route(packet.source, mac, source);
+    if (where == Route::drop) return;  // counted
+    if (where != Route::send) return drop(Drop::neighbour_unreachable);
     wire::TxFrame reply;
     if (!source.allocate(source.io, reply)) return drop(Drop::tx_no_buffer);
     reply.length = wire::write_icmp_echo_reply({reply.data, reply.capacity}, mac, cx_.config.link.mac, packet, message);
@@ -276,13 +312,20 @@ void Shard::icmp_input(const wire::RxFrame&, const wire::Ipv4Packet& packet, Fra
       done_.push_back(reply.handle);
       return drop(Drop::icmp_truncated);
     }
-    ready_.push_back(reply);
+    send_ready(reply);
     return;
   }
   if (message.type != wire::icmp::destination_unreachable) return drop(Drop::icmp_unknown);
   wire::IcmpQuote quote;
   const Drop bad_quote = wire::parse_icmp_quote(message, quote);
   if (bad_quote != Drop::none) return drop(bad_quote);
+  if (mesh_ != nullptr) {
+    const std::uint16_t owner = mesh_->steering().owner(quote.flow);
+    if (owner != cx_.config.shard) {
+      cx_.stats.handed_over += hand_over_copy(frame, frame.length, owner, false, source);
+      return;
+    }
+  }
   const std::uint32_t slot = cx_.flows.find(cx_.hasher(quote.flow), quote.flow);
   if (slot == tcp::npos || tcp::FlowSlot::kind(slot) != tcp::FlowKind::connection) return drop(Drop::icmp_unknown);
   const bool hard = quote.code >= 2 && quote.code <= 3;  // protocol or port unreachable (MUST-56)

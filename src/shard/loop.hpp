@@ -3,6 +3,7 @@
 // Nothing is decided here that concerns the protocol.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 #include <vector>
@@ -18,7 +19,8 @@ class Loop {
  public:
   /// Both outlive the loop.
   Loop(Shard& shard, I& io) : shard_(shard), io_(io) {
-    backlog_.reserve(backlog_limit + max_burst);
+    backlog_.reserve(max_backlog);
+    looped_.reserve(max_looped);
     shard_.tcp().out.on_full([](void* self) { static_cast<Loop*>(self)->write_segments(); }, this);
   }
   ~Loop() { shard_.tcp().out.on_full(nullptr, nullptr); }
@@ -52,6 +54,7 @@ class Loop {
     for (wire::TxFrame& frame : backlog_) io_.discard(frame);
     backlog_.clear();
     release_done();
+    if (Mesh* mesh = shard_.mesh()) release_handed_over(*mesh);
   }
 
   /// Frames that the port has not taken yet.
@@ -67,7 +70,7 @@ class Loop {
     // What we sent to ourselves in the last round.
     std::swap(looped_, shard_.looped());
     for (std::size_t i = 0; i < looped_.size(); i += max_burst)
-      shard_.input(std::span{looped_}.subspan(i, std::min(max_burst, looped_.size() - i)), source, true);
+      shard_.input(std::span{looped_}.subspan(i, std::min(max_burst, looped_.size() - i)), source);
     const std::size_t looped = looped_.size();
     looped_.clear();
     return n + looped;
@@ -85,10 +88,19 @@ class Loop {
     return total;
   }
 
+  /// What other shards left for this one: nobody will look at it.
+  void release_handed_over(Mesh& mesh) {
+    const std::uint16_t self = shard_.core().shard_index();
+    wire::RxFrame frame;
+    for (std::uint16_t from = 0; from < mesh.steering().shards(); ++from)
+      while (from != self && mesh.ring(from, self).pop(frame)) io_.release(std::span<void* const>{&frame.handle, 1});
+  }
+
   /// Every described segment becomes a frame: sent, held until its neighbour is known, or received by ourselves.
   void write_segments() {
     tcp::Context& cx = shard_.tcp();
     if (cx.out.segments().empty()) return;
+    take_ready();  // first: frames that were held must not be overtaken by later ones of their connection
     const FrameSource source{&io_, [](void* io, wire::TxFrame& frame) { return static_cast<I*>(io)->allocate(frame); }};
     const std::uint8_t offloads = io_.tx_offloads();
     for (const tcp::TxSegment& segment : cx.out.segments()) write_segment(segment, offloads, source);
@@ -98,6 +110,10 @@ class Loop {
   void write_segment(const tcp::TxSegment& segment, std::uint8_t offloads, FrameSource source) {
     tcp::Context& cx = shard_.tcp();
     const Ipv4Address remote{segment.flow.remote_address};
+    if (backlog_.size() == max_backlog) [[unlikely]] {
+      tcp::count(cx, Drop::tx_no_buffer);
+      return;
+    }
     if (const MacAddress* known = shard_.known_route(remote)) [[likely]] {
       // Straight into its place in the backlog.
       wire::TxFrame& frame = backlog_.emplace_back();
@@ -123,11 +139,20 @@ class Loop {
     switch (route) {
       case Shard::Route::send: backlog_.push_back(frame); return;
       case Shard::Route::hold: shard_.held().push_back({frame, shard_.next_hop(remote)}); return;
-      case Shard::Route::loop_back:
-        shard_.looped().push_back({frame.data, frame.length, wire::ChecksumState::good, wire::ChecksumState::good, frame.handle});
-        return;
+      case Shard::Route::loop_back: loop_back(frame); return;
       case Shard::Route::drop: return;
     }
+  }
+
+  void loop_back(wire::TxFrame& frame) {
+    if (shard_.looped().size() == max_looped) {
+      io_.discard(frame);
+      tcp::count(shard_.tcp(), Drop::tx_no_buffer);
+      return;
+    }
+    wire::RxFrame in{frame.data, frame.length, wire::ChecksumState::good, wire::ChecksumState::good, frame.handle};
+    in.looped_back = true;
+    shard_.looped().push_back(in);
   }
 
   void write_frame(const tcp::TxSegment& segment, const MacAddress& mac, std::uint8_t offload, wire::TxFrame& frame) {
@@ -162,12 +187,16 @@ class Loop {
     frame.tcp_header_length = static_cast<std::uint8_t>(wire::tcp_header_length + segment.options_length);
   }
 
-  std::size_t send_backlog() {
+  void take_ready() {
     auto& ready = shard_.ready();
-    if (!ready.empty()) {
-      backlog_.insert(backlog_.end(), ready.begin(), ready.end());
-      ready.clear();
-    }
+    if (ready.empty()) return;
+    const auto n = static_cast<std::ptrdiff_t>(std::min(ready.size(), max_backlog - backlog_.size()));
+    backlog_.insert(backlog_.end(), ready.begin(), ready.begin() + n);
+    ready.erase(ready.begin(), ready.begin() + n);
+  }
+
+  std::size_t send_backlog() {
+    take_ready();
     if (backlog_.empty()) return 0;
     const std::size_t sent = io_.transmit(backlog_);
     tcp::Context& cx = shard_.tcp();

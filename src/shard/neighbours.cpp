@@ -37,6 +37,7 @@ Neighbours::Entry* Neighbours::add(Ipv4Address address) {
     if (oldest == nullptr || entry.since < oldest->since) oldest = &entry;
   }
   forget_fresh(oldest->address);
+  lost_question_ = lost_question_ || oldest->state == State::incomplete;
   *oldest = {};
   oldest->address = address;
   return oldest;

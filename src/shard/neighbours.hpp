@@ -6,6 +6,7 @@
 #include <array>
 #include <cstdint>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "handfast/config.hpp"
@@ -36,6 +37,20 @@ class Neighbours {
     const Fresh& place = fresh_[next_hop.value % fresh_.size()];
     return place.address == next_hop && now < place.until ? &place.mac : nullptr;
   }
+
+  /// Its address if there is an answer, however old; asks nothing.
+  [[nodiscard]] const MacAddress* answer_of(Ipv4Address address) {
+    const Entry* entry = lookup(address);
+    return entry != nullptr && entry->state == State::reachable ? &entry->mac : nullptr;
+  }
+  /// Whether a question for it is open.
+  [[nodiscard]] bool is_asked(Ipv4Address address) {
+    const Entry* entry = lookup(address);
+    return entry != nullptr && entry->state == State::incomplete;
+  }
+  /// Whether a question was pushed out, since the last call, by an entry that needed its place: nobody will be told how
+  /// it ended.
+  [[nodiscard]] bool take_lost_question() { return std::exchange(lost_question_, false); }
 
   /// What an ARP packet teaches. `ours`: its target is one of our addresses.
   [[nodiscard]] Drop learn(const wire::ArpPacket& packet, bool ours, Time now);
@@ -73,6 +88,7 @@ class Neighbours {
   const LinkConfig link_;
   std::vector<Entry> entries_;  // searched linearly from a hash, a few steps; never grown
   std::uint32_t used_ = 0;
+  bool lost_question_ = false;
   struct Fresh {
     Ipv4Address address;
     MacAddress mac;

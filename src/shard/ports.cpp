@@ -16,14 +16,14 @@ std::optional<FlowKey> Shard::choose_tuple(Endpoint remote, Endpoint wanted) {
     if (mesh_ != nullptr && mesh_->steering().owner(key) != cx_.config.shard) return false;
     return cx_.flows.find(cx_.hasher(key), key) == tcp::npos;
   };
-  if (wanted.port != 0) {
-    const Endpoint local{wanted.address.is_any() ? link.address.address : wanted.address, wanted.port};
-    const FlowKey key{local, remote};
-    return cx_.flows.find(cx_.hasher(key), key) == tcp::npos ? std::optional{key} : std::nullopt;
-  }
-  // A destination's ports come in an order of its own (secrets.hpp), its addresses in turn.
   const std::uint32_t addresses = wanted.address.is_any() ? link.address_count : 1;
   const Ipv4Address base = wanted.address.is_any() ? link.address.address : wanted.address;
+  if (wanted.port != 0) {
+    for (std::uint32_t i = 0; i < addresses; ++i)
+      if (const FlowKey key{{Ipv4Address{base.value + i}, wanted.port}, remote}; is_free(key)) return key;
+    return std::nullopt;
+  }
+  // A destination's ports come in an order of its own (secrets.hpp), its addresses in turn.
   const std::uint64_t destination = siphash13(cx_.secrets.port, remote.address.value, remote.port);
   std::uint32_t& counter = port_counters_[destination % port_counters_.size()];
   const std::uint32_t range = std::uint32_t{config.last_ephemeral_port} - config.first_ephemeral_port + 1;

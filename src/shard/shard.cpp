@@ -37,11 +37,13 @@ Shard::Shard(const CoreConfig& config, Time start, Mesh* mesh)
       core_wheel_(start),
       scratch_(scratch_bytes) {
   handlers_.reserve(config.limits.handlers);
-  done_.reserve(4 * max_burst);
-  ready_.reserve(1024);
+  const std::size_t bursts = (std::size_t{config.shard_count} + 1) * max_burst;
+  done_.reserve(bursts + max_looped + max_ready + config.limits.held_frames + config.limits.send_extents);
+  ready_.reserve(max_ready + config.limits.held_frames);
   held_.reserve(config.limits.held_frames);
-  looped_.reserve(1024);
-  redeliver_.reserve(config.limits.connections);
+  looped_.reserve(max_looped);
+  redeliver_.reserve(2 * std::size_t{config.limits.connections} + bursts);
+  wanted_.reserve(max_wanted);
 }
 
 Shard::~Shard() { end_all(); }
@@ -157,7 +159,8 @@ Expected<ConnId> Shard::connect(Endpoint remote, HandlerRef handler, ConnectOpti
   if (!key)
     return error(options.local.port != 0 ? ErrorKind::address_in_use : ErrorKind::exhausted,
                  "no local address and port is free towards " + remote.to_string(),
-                 "close connections, wait for TIME-WAIT, or give the stack more addresses (address_count)");
+                 options.local.port != 0 ? "choose another port, one whose answers come to this core, or leave it to be chosen"
+                                         : "close connections, wait for TIME-WAIT, or give the stack more addresses (address_count)");
   tcp::Tcb* tcb = tcp::open_active(cx_, *key, cx_.hasher(*key), handler.index);
   if (tcb == nullptr)
     return error(ErrorKind::exhausted, "the table of " + std::to_string(cx_.tcbs.capacity()) + " connections is full",
@@ -216,15 +219,30 @@ void Shard::run_timers(FrameSource source) {
   tcp::expire_time_wait(cx_, max_timers);
   for (const Ipv4Address address : wanted_) send_arp_request(address, source);
   wanted_.clear();
-  while (const auto due = neighbours_.next_due(cx_.now)) {
+  for (std::size_t i = 0; i < max_questions; ++i) {
+    const auto due = neighbours_.next_due(cx_.now);
+    if (!due) break;
     if (due->failed)
       drop_held(due->ask);
     else
       send_arp_request(due->ask, source);
   }
+  if (neighbours_.take_lost_question()) drop_unasked();
+}
+
+void Shard::wake_starving() {
+  if (cx_.starving.empty() || !tcp::has_send_memory(cx_)) return;
+  for (const std::uint32_t i : cx_.starving) {
+    tcp::Tcb& tcb = cx_.tcbs[i];
+    if ((tcb.generation & 1) == 0 || !has(tcb, tcp::starved)) continue;
+    clear(tcb, tcp::starved);
+    deliver_later(tcb);
+  }
+  cx_.starving.clear();
 }
 
 void Shard::finish_ended() {
+  wake_starving();
   // Callbacks may end further connections and ask for further deliveries: those are next round's, or this loop's, in the
   // order in which they came.
   for (std::size_t i = 0; i < redeliver_.size(); ++i) {
@@ -251,8 +269,7 @@ void Shard::finish_ended() {
     for (std::uint32_t i = 0; i < cx_.tcbs.high_water() && left != 0; ++i) {
       tcp::Tcb& tcb = cx_.tcbs[i];
       if ((tcb.generation & 1) == 0 || has(tcb, tcp::ended)) continue;
-      tcp::abort(cx_, tcb);
-      tcb.close_reason = CloseReason::stopped;
+      tcp::abort(cx_, tcb, CloseReason::stopped);
       --left;
     }
     if (left != 0) aborting_ = false;
@@ -282,13 +299,17 @@ Time Shard::next_deadline() const {
   consider(core_wheel_.next_deadline());
   if (cx_.time_waits.oldest() != tcp::npos) consider(cx_.time_waits[cx_.time_waits.oldest()].expires);
   consider(neighbours_.next_deadline());
-  return has_work() ? cx_.now : next;
+  return has_work() || !posts_.empty() ? cx_.now : next;
+}
+
+void Shard::close_listeners() {
+  draining_ = true;
+  for (std::uint32_t i = 0; i < cx_.listeners.size(); ++i) close_listener({i});
 }
 
 bool Shard::drain() {
   if (!draining_) {
-    draining_ = true;
-    for (std::uint32_t i = 0; i < cx_.listeners.size(); ++i) close_listener({i});
+    close_listeners();
     for (std::uint32_t i = 0; i < cx_.tcbs.high_water(); ++i) {
       tcp::Tcb& tcb = cx_.tcbs[i];
       if ((tcb.generation & 1) != 0 && !has(tcb, tcp::ended)) tcp::shutdown_write(cx_, tcb);
@@ -298,7 +319,7 @@ bool Shard::drain() {
 }
 
 void Shard::abort_all() {
-  drain();
+  close_listeners();  // and no FIN: what is aborted says RST and no more
   aborting_ = true;
 }
 

@@ -24,6 +24,11 @@ namespace handfast::shard {
 
 /// Most received frames in one burst.
 inline constexpr std::size_t max_burst = 64;
+/// Most frames that wait for a port which takes none. Beyond it a frame is lost, as on a port without buffers, and is
+/// counted as such (tx_no_buffer). The same for frames to ourselves, and for those built outside of the loop (ARP, ICMP).
+inline constexpr std::size_t max_backlog = 16384, max_looped = 4096, max_ready = 4096;
+/// Most neighbours that resolve() asks for at once, and most questions that are repeated in one poll; others come later.
+inline constexpr std::size_t max_wanted = 1024, max_questions = 32;
 /// Most connections' timers in one poll; more are late by a poll and counted.
 inline constexpr std::size_t max_timers = 256;
 
@@ -69,8 +74,8 @@ class Shard {
   // --- the loop's parts, in the order in which poll() calls them ---
   void begin(Time now);
   void run_posts();
-  /// Up to max_burst frames. Handles that are done with are in take_done() afterwards.
-  void input(std::span<const wire::RxFrame> frames, FrameSource source, bool looped_back = false);
+  /// Up to max_burst frames. Handles that are done with are in done() afterwards.
+  void input(std::span<const wire::RxFrame> frames, FrameSource source);
   void run_timers(FrameSource source);
   void finish_ended();
   /// Describes everything that the dirty connections may send; false when some could not say all.
@@ -103,7 +108,9 @@ class Shard {
   std::vector<wire::RxFrame>& looped() { return looped_; }
   [[nodiscard]] Mesh* mesh() { return mesh_; }
   /// True when frames in flight inside the shard (looped back, more to say) want another poll at once.
-  [[nodiscard]] bool has_work() const { return !looped_.empty() || !cx_.dirty.empty() || !cx_.finished.empty() || !redeliver_.empty(); }
+  [[nodiscard]] bool has_work() const {
+    return !looped_.empty() || !cx_.dirty.empty() || !cx_.finished.empty() || !redeliver_.empty() || !wanted_.empty();
+  }
 
  private:
   struct Handler {
@@ -128,8 +135,8 @@ class Shard {
   };
 
   // input.cpp
-  bool parse(const wire::RxFrame& frame, wire::Segment& segment, FrameSource source, bool looped_back);
-  void slow_path(const wire::RxFrame& frame, wire::Segment& segment, bool& is_tcp, FrameSource source, bool looped_back);
+  bool parse(const wire::RxFrame& frame, wire::Segment& segment, FrameSource source);
+  void slow_path(const wire::RxFrame& frame, wire::Segment& segment, bool& is_tcp, FrameSource source);
   void arp_input(const wire::RxFrame& frame, std::span<const std::byte> payload, FrameSource source);
   void icmp_input(const wire::RxFrame& frame, const wire::Ipv4Packet& packet, FrameSource source);
   void tcp_input(const wire::Segment& segment, std::uint64_t hash, void*& handle);
@@ -137,10 +144,16 @@ class Shard {
   void send_arp_request(Ipv4Address target, FrameSource source, MacAddress to = broadcast_mac);
   void neighbour_resolved(Ipv4Address address);
   void drop_held(Ipv4Address address);
+  void drop_unasked();
+  void send_ready(const wire::TxFrame& frame);
   void fail_opening(const wire::TxFrame& frame);
   bool hand_over(const wire::RxFrame& frame, std::uint16_t owner);
+  bool hand_over_copy(const wire::RxFrame& frame, std::uint32_t length, std::uint16_t other, bool for_learning, FrameSource source);
   [[nodiscard]] std::uint16_t find_listener(const FlowKey& key) const;
   void drop(Drop reason) { tcp::count(cx_, reason); }
+
+  // shard.cpp
+  void close_listeners();
 
   // delivery.cpp
   void deliver(const tcp::Verdict& verdict, void*& handle);
@@ -149,6 +162,7 @@ class Shard {
   void deliver_held(tcp::Tcb& tcb);
   void judge_unread(tcp::Tcb& tcb);
   void deliver_writable(tcp::Tcb& tcb);
+  void wake_starving();
   void deliver_eof(tcp::Tcb& tcb);
   void conclude(tcp::Tcb& tcb);
   void accept(tcp::Tcb& tcb);

@@ -61,8 +61,24 @@ void fill(Extent& extent, std::span<const std::byte> bytes, Ownership ownership,
 /// bytes that it is being shown, which are accepted already. The largest frame takes nine.
 constexpr std::uint32_t receive_reserve = 16;
 
+/// It asked for memory that others hold: no ACK of its own may ever come to wake it.
+void note_starved(Context& cx, Tcb& tcb) {
+  if (has(tcb, starved)) return;
+  if (cx.starving.size() == cx.starving.capacity()) {
+    // Entries of blocks that were freed and used again: keep each that counts once.
+    std::erase_if(cx.starving, [&](std::uint32_t i) {
+      if (!has(cx.tcbs[i], starved)) return true;
+      clear(cx.tcbs[i], starved);
+      return false;
+    });
+    for (const std::uint32_t i : cx.starving) set(cx.tcbs[i], starved);
+  }
+  set(tcb, starved);
+  cx.starving.push_back(cx.tcbs.index_of(tcb));
+}
+
 Extent* new_chunk_extent(Context& cx) {
-  if (cx.chunks.capacity() - cx.chunks.in_use() <= receive_reserve) return nullptr;
+  if (!has_send_memory(cx)) return nullptr;
   Chunk* chunk = cx.chunks.allocate();
   if (chunk == nullptr) return nullptr;
   Extent* extent = cx.extents.allocate();
@@ -102,6 +118,10 @@ Tcb* open_active(Context& cx, const FlowKey& key, std::uint64_t hash, std::uint1
   return tcb;
 }
 
+bool has_send_memory(const Context& cx) {
+  return cx.chunks.capacity() - cx.chunks.in_use() > receive_reserve && cx.extents.in_use() < cx.extents.capacity();
+}
+
 std::uint32_t writable(const Context& cx, const Tcb& tcb) {
   const std::uint32_t limit = cx.config.tcp.send_buffer;
   return takes_data(tcb) && tcb.send_queued < limit ? limit - tcb.send_queued : 0;
@@ -127,6 +147,7 @@ std::uint32_t send_copy(Context& cx, Tcb& tcb, std::span<const std::byte> bytes)
   }
   tcb.send_queued += static_cast<std::uint32_t>(taken);
   if (taken < bytes.size() && takes_data(tcb)) set(tcb, want_writable);
+  if (taken < wanted) note_starved(cx, tcb);
   if (taken != 0) mark_dirty(cx, tcb);
   return static_cast<std::uint32_t>(taken);
 }
@@ -141,6 +162,7 @@ bool send_extent(Context& cx, Tcb& tcb, std::span<const std::byte> bytes, Owners
   Extent* extent = cx.extents.allocate();
   if (extent == nullptr) {
     set(tcb, want_writable);
+    note_starved(cx, tcb);
     return false;
   }
   fill(*extent, bytes, ownership, owner, release);
@@ -213,7 +235,7 @@ void close(Context& cx, Tcb& tcb) {
   if (tcb.state == State::fin_wait_2) start_fin_wait_2_timer(cx, tcb);
 }
 
-void abort(Context& cx, Tcb& tcb) {
+void abort(Context& cx, Tcb& tcb, CloseReason reason) {
   if (has(tcb, ended)) return;
   switch (tcb.state) {
     case State::syn_received:
@@ -235,7 +257,7 @@ void abort(Context& cx, Tcb& tcb) {
     case State::time_wait:
       break;
   }
-  end_connection(cx, tcb, CloseReason::aborted);
+  end_connection(cx, tcb, reason);
 }
 
 ConnStats status(const Context& cx, const Tcb& tcb) {

@@ -11,6 +11,9 @@ namespace handfast::tcp {
 /// Active OPEN: a block in SYN-SENT, its SYN on the way; null when a table is full. The tuple must be free.
 [[nodiscard]] Tcb* open_active(Context& cx, const FlowKey& key, std::uint64_t hash, std::uint16_t handler);
 
+/// Is there memory to copy into and to describe what is sent? Keeps what is for receiving out of it.
+[[nodiscard]] bool has_send_memory(const Context& cx);
+
 /// Bytes that SEND takes now; 0 where the state takes none.
 [[nodiscard]] std::uint32_t writable(const Context& cx, const Tcb& tcb);
 /// SEND, copied: as much as fits the send buffer and the shard's memory.
@@ -26,7 +29,7 @@ void consume(Context& cx, Tcb& tcb, std::uint32_t n);
 void shutdown_write(Context& cx, Tcb& tcb);
 /// CLOSE by an application that will not read on. Bytes unread: RST instead (SHLD-3).
 void close(Context& cx, Tcb& tcb);
-void abort(Context& cx, Tcb& tcb);
+void abort(Context& cx, Tcb& tcb, CloseReason reason = CloseReason::aborted);
 
 [[nodiscard]] ConnStats status(const Context& cx, const Tcb& tcb);
 

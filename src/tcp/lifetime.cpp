@@ -45,8 +45,11 @@ Context::Context(const CoreConfig& c, Time start)
       tcb_wheel(start),
       half_open_wheel(start) {
   set_now(start);
-  dirty.reserve(2 * std::size_t{c.limits.connections});
+  // Each at most twice a round, and more where slots are used again within one: by as many as frames came in.
+  constexpr std::size_t used_again = 8192;
+  dirty.reserve(2 * std::size_t{c.limits.connections} + used_again);
   finished.reserve(c.limits.connections);
+  starving.reserve(2 * std::size_t{c.limits.connections});
   released.reserve(c.limits.send_extents);
 }
 

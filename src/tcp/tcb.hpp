@@ -58,6 +58,7 @@ enum TcbFlag : std::uint32_t {
   in_hand = 1u << 24,           ///< the shard is busy with it, and looks at `ended` when it is done
   cwnd_limited = 1u << 25,      ///< the last flush stopped at the congestion window (RFC 7661, in short)
   app_timer_due = 1u << 26,     ///< on_timer is owed
+  starved = 1u << 29,           ///< in the list of those that wait for the shard's memory to send
   syn_acked = 1u << 28,         ///< our SYN is acknowledged (snd_una passes iss again after 4 GiB, so numbers cannot tell)
   judging = 1u << 27,           ///< a data callback runs: what is unread is known when it returns, not before
 };

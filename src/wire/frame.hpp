@@ -23,6 +23,7 @@ struct RxFrame {
   ChecksumState tcp_checksum = ChecksumState::unknown;
   void* handle = nullptr;     ///< of the I/O side
   bool for_learning = false;  ///< a copy that another shard answers: learn from it, no more
+  bool looped_back = false;   ///< this stack sent it to itself: our own address as its source is no lie
 
   [[nodiscard]] std::span<const std::byte> bytes() const { return {data, length}; }
 };

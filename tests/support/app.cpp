@@ -8,9 +8,7 @@
 
 namespace handfast::test {
 
-int App::count(const std::string& event) const {
-  return static_cast<int>(std::ranges::count(events, event));
-}
+int App::count(const std::string& event) const { return static_cast<int>(std::ranges::count(events, event)); }
 
 App::Record& App::enter(Conn& c, const State& s, const char* what) {
   EXPECT_EQ(s.mark, State::magic) << what << " with a State that is not alive";

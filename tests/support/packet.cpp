@@ -48,7 +48,8 @@ bool read_option(std::span<const std::byte> option, Packet& packet, std::string&
       if (!is(10)) return why = "timestamps option", false;
       packet.ts = {get(option, 2, 4), get(option, 6, 4)};
       return true;
-    default: return why = "an option that nobody should send", false;
+    default:
+      return why = "an option that nobody should send", false;
   }
 }
 

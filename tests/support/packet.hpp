@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// One TCP segment as the other end of the wire sees it, and a strict parser that shares nothing with src/wire.
-// Layer: test support. The writer is that of src/wire; the judge is not.
+// One TCP segment as the other end of the wire sees it, and a strict parser that shares nothing with
+// src/wire. Layer: test support. The writer is that of src/wire; the judge is not.
 #pragma once
 
 #include <cstddef>
@@ -48,8 +48,8 @@ struct Packet {
 /// The one's complement sum of RFC 1071, byte by byte; 0xffff over an intact piece.
 [[nodiscard]] std::uint16_t plain_sum(std::span<const std::byte> bytes, std::uint32_t start = 0);
 
-/// Everything that a sender must get right: lengths, both checksums, reserved bits, options' form and place. `why` says
-/// what is wrong where the result is empty.
+/// Everything that a sender must get right: lengths, both checksums, reserved bits, options' form and place.
+/// `why` says what is wrong where the result is empty.
 [[nodiscard]] std::optional<Packet> parse_strictly(std::span<const std::byte> frame, std::string& why);
 
 /// The whole frame; short ones are padded with 0xaa to 60 bytes, as on Ethernet.

@@ -18,7 +18,7 @@ Pair::Pair(std::uint64_t seed, LinkRules link, std::function<void(CoreConfig&)> 
     CoreConfig config;
     config.link.address = {address(i), 24};
     config.link.mac = MacAddress{{2, 0, 0, 0, 0, static_cast<std::uint8_t>(i + 1)}};
-    config.link.neighbour_attempts = 100;  // what the link loses of ARP is not what these tests are about
+    if (link.loss > 0) config.link.neighbour_attempts = 100;  // what the link loses of ARP is not what is tested
     config.seed = rng_.next();
     config.limits.connections = 512;
     config.limits.half_open = 128;
@@ -64,7 +64,10 @@ void Pair::on_frame(End& from, std::span<const std::byte> frame) {
 }
 
 void Pair::put_on_wire(int to, std::span<const std::byte> frame) {
-  const auto more = Duration{rules.jitter.count() == 0 ? 0 : static_cast<Duration::rep>(rng_.next() % static_cast<std::uint64_t>(rules.jitter.count()))};
+  const auto more = Duration{
+      rules.jitter.count() == 0
+          ? 0
+          : static_cast<Duration::rep>(rng_.next() % static_cast<std::uint64_t>(rules.jitter.count()))};
   wire_.push({now_ + rules.delay + more, order_++, to, {frame.begin(), frame.end()}});
 }
 

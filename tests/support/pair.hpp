@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Two FrameStacks joined by a link that loses, doubles, delays and turns frames round, in virtual time, from a seed.
-// Layer: test support. The same seed gives the same run, bit for bit.
+// Two FrameStacks joined by a link that loses, doubles, delays and turns frames round, in virtual time, from
+// a seed. Layer: test support. The same seed gives the same run, bit for bit.
 #pragma once
 
 #include <functional>
@@ -15,8 +15,8 @@
 namespace handfast::test {
 
 struct LinkRules {
-  Duration delay = 1ms;          ///< one way
-  Duration jitter{};             ///< up to this much more: frames overtake each other
+  Duration delay = 1ms;  ///< one way
+  Duration jitter{};     ///< up to this much more: frames overtake each other
   double loss = 0, duplicate = 0;
   /// True: the frame is lost. `from` 0 or 1, `n` counts the frames of that end.
   std::function<bool(int from, std::size_t n, std::span<const std::byte> frame)> lose;
@@ -37,8 +37,8 @@ class Pair {
 
   void run_until(Time end);
   void run_for(Duration d) { run_until(now_ + d); }
-  /// Until nothing is on the way and nobody has anything to do, or `limit` has passed; true if it is idle. TIME-WAIT
-  /// does not count as something to do.
+  /// Until nothing is on the way and nobody has anything to do, or `limit` has passed; true if it is idle.
+  /// TIME-WAIT does not count as something to do.
   bool run_idle(Duration limit);
   /// Until `done` says so; false when `limit` has passed first.
   bool run_until(const std::function<bool()>& done, Duration limit);

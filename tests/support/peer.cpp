@@ -18,7 +18,8 @@ namespace {
 
 constexpr Port stack_port = 80, peer_port = 40000;
 
-/// A time at which the stack's first ISN of the tuple lies a little below 2^32: a pure function of both (RFC 6528).
+/// A time at which the stack's first ISN of the tuple lies a little below 2^32: a pure function of both (RFC
+/// 6528).
 Time time_before_wrap(const CoreConfig& config, std::uint32_t below) {
   Rng rng{config.seed + 0x9e3779b97f4a7c15u * config.shard};
   const tcp::Secrets secrets{rng};
@@ -29,7 +30,8 @@ Time time_before_wrap(const CoreConfig& config, std::uint32_t below) {
 
 }  // namespace
 
-// --- Send ------------------------------------------------------------------------------------------------------
+// --- Send
+// ------------------------------------------------------------------------------------------------------
 
 Send::Send(Peer& peer, std::uint8_t flags) : peer_(peer) {
   packet_.source = peer.self;
@@ -121,7 +123,8 @@ Send& Send::broken_checksum() {
   return *this;
 }
 
-// --- Expect ----------------------------------------------------------------------------------------------------
+// --- Expect
+// ----------------------------------------------------------------------------------------------------
 
 const Expect& Expect::flags(std::uint8_t wanted) const {
   if (!packet_) return *this;
@@ -172,10 +175,15 @@ const Expect& Expect::at(Duration since_start) const {
   return *this;
 }
 
-// --- Peer ------------------------------------------------------------------------------------------------------
+// --- Peer
+// ------------------------------------------------------------------------------------------------------
 
 Peer::Peer(Trace& t, Endpoint own, Endpoint other)
-    : trace(t), self(own), stack(other), iss(0u - 1 - t.rng().below(300)), ts_base(static_cast<std::uint32_t>(t.rng().next())) {
+    : trace(t),
+      self(own),
+      stack(other),
+      iss(0u - 1 - t.rng().below(300)),
+      ts_base(static_cast<std::uint32_t>(t.rng().next())) {
   trace.peers_.push_back(this);
 }
 
@@ -195,7 +203,8 @@ std::optional<Packet> Peer::poll() {
   if (packet.ts) ts_recent = packet.ts->first;
   // Segments that arrive in order, or overlap what is expected next, move it.
   const std::uint32_t begin = packet.seq - irs, end = begin + packet.length();
-  if (static_cast<std::int32_t>(begin - rcv_nxt) <= 0 && static_cast<std::int32_t>(end - rcv_nxt) > 0) rcv_nxt = end;
+  if (static_cast<std::int32_t>(begin - rcv_nxt) <= 0 && static_cast<std::int32_t>(end - rcv_nxt) > 0)
+    rcv_nxt = end;
   return packet;
 }
 
@@ -239,7 +248,8 @@ void Peer::finish_after_fin() {
   expect().pure_ack();
 }
 
-// --- Trace -----------------------------------------------------------------------------------------------------
+// --- Trace
+// -----------------------------------------------------------------------------------------------------
 
 CoreConfig small_config() {
   CoreConfig config;
@@ -371,7 +381,8 @@ void Trace::expect_nothing_until(Duration d) {
   const auto check = [this] {
     if (quiet()) return true;
     for (const Peer* p : peers_)
-      if (!p->quiet()) ADD_FAILURE() << "unexpected at " << elapsed() / 1us << " us: " << p->in.front().text();
+      if (!p->quiet())
+        ADD_FAILURE() << "unexpected at " << elapsed() / 1us << " us: " << p->in.front().text();
     if (!other_frames.empty()) ADD_FAILURE() << "an unexpected frame that is not TCP";
     return false;
   };
@@ -394,12 +405,16 @@ void Trace::inject(std::span<const std::byte> frame, bool poll_now) {
 bool Trace::answer_as_peer(std::span<const std::byte> frame) {
   wire::EthernetFrame ethernet;
   wire::ArpPacket request;
-  if (!answer_arp || wire::parse_ethernet(frame, ethernet) != Drop::none || ethernet.type != wire::ether_type_arp) return false;
-  if (wire::parse_arp(ethernet.payload, request) != Drop::none || request.operation != wire::ArpOperation::request) return false;
+  if (!answer_arp || wire::parse_ethernet(frame, ethernet) != Drop::none ||
+      ethernet.type != wire::ether_type_arp)
+    return false;
+  if (wire::parse_arp(ethernet.payload, request) != Drop::none ||
+      request.operation != wire::ArpOperation::request)
+    return false;
   std::vector<std::byte> reply(60);
   wire::write_ethernet(reply.data(), request.sender_mac, peer_mac, wire::ether_type_arp);
-  wire::write_arp(reply.data() + 14, {wire::ArpOperation::reply, peer_mac, request.target_address, request.sender_mac,
-                                      request.sender_address});
+  wire::write_arp(reply.data() + 14, {wire::ArpOperation::reply, peer_mac, request.target_address,
+                                      request.sender_mac, request.sender_address});
   stack_->receive(reply);
   return true;
 }
@@ -408,7 +423,8 @@ void Trace::on_frame(std::span<const std::byte> frame) {
   recorder_.note(now_, frame);
   if (answer_as_peer(frame)) return;
   ++frames_out_;
-  const bool ipv4_tcp = frame.size() > 34 && frame[12] == std::byte{8} && frame[13] == std::byte{0} && frame[23] == std::byte{6};
+  const bool ipv4_tcp = frame.size() > 34 && frame[12] == std::byte{8} && frame[13] == std::byte{0} &&
+                        frame[23] == std::byte{6};
   if (!ipv4_tcp) {
     other_frames.emplace_back(frame.begin(), frame.end());
     return;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // A FrameStack in virtual time with a scripted peer on the other end of its wire; a test reads as a trace.
-// Layer: test support. Numbers are relative: a sequence number counts from its sender's initial one, which is random
-// and close to the wrap. The peer answers ARP by itself.
+// Layer: test support. Numbers are relative: a sequence number counts from its sender's initial one, which is
+// random and close to the wrap. The peer answers ARP by itself.
 #pragma once
 
 #include <deque>
@@ -20,8 +20,8 @@ namespace handfast::test {
 class Trace;
 class Peer;
 
-/// A segment on its way from the peer: leaves at the end of the full expression. What is not said is what an orderly
-/// peer would send next.
+/// A segment on its way from the peer: leaves at the end of the full expression. What is not said is what an
+/// orderly peer would send next.
 class Send {
  public:
   Send(Peer& peer, std::uint8_t flags);
@@ -41,7 +41,7 @@ class Send {
   Send& options(std::vector<std::uint8_t> raw);
   Send& urgent(std::uint16_t pointer);
   Send& flags(std::uint8_t all);
-  Send& no_poll();        ///< waits in the stack's queue: the next one makes a burst of it
+  Send& no_poll();  ///< waits in the stack's queue: the next one makes a burst of it
   Send& broken_checksum();
 
  private:

@@ -48,7 +48,9 @@ void Recorder::write_on_failure() const {
   const auto path = std::filesystem::temp_directory_path() /
                     ("handfast-" + name.substr(0, 80) + "-" + std::to_string(++number) + ".pcap");
   std::ofstream out(path, std::ios::binary);
-  const auto put = [&out](std::uint32_t value) { out.write(reinterpret_cast<const char*>(&value), sizeof value); };
+  const auto put = [&out](std::uint32_t value) {
+    out.write(reinterpret_cast<const char*>(&value), sizeof value);
+  };
   // The classic format, host order: magic, version 2.4, zone, accuracy, snapshot length, Ethernet.
   put(0xa1b2c3d4);
   put(0x00040002);
@@ -62,7 +64,8 @@ void Recorder::write_on_failure() const {
     put(static_cast<std::uint32_t>(us % 1000000));
     put(static_cast<std::uint32_t>(frame.bytes.size()));
     put(static_cast<std::uint32_t>(frame.bytes.size()));
-    out.write(reinterpret_cast<const char*>(frame.bytes.data()), static_cast<std::streamsize>(frame.bytes.size()));
+    out.write(reinterpret_cast<const char*>(frame.bytes.data()),
+              static_cast<std::streamsize>(frame.bytes.size()));
   }
   std::printf("the last %zu frames: %s (HANDFAST_SEED=%llu)\n", kept_.size(), path.c_str(),
               static_cast<unsigned long long>(run_seed()));

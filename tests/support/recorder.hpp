@@ -24,7 +24,8 @@ class Recorder {
   static constexpr std::size_t most_frames = 400;
 
   void note(Time at, std::span<const std::byte> frame);
-  /// Writes what is kept as a pcap into the temporary directory and prints its path, if the running test has failed.
+  /// Writes what is kept as a pcap into the temporary directory and prints its path, if the running test has
+  /// failed.
   void write_on_failure() const;
 
  private:

@@ -10,7 +10,7 @@ namespace handfast::test {
 
 Usage usage_of(Core& core) {
   const auto& cx = core.shard().tcp();
-  return {cx.tcbs.size(),      cx.half_opens.size(),        cx.time_waits.size(),   cx.extents.in_use(),
+  return {cx.tcbs.size(),     cx.half_opens.size(),        cx.time_waits.size(),   cx.extents.in_use(),
           cx.chunks.in_use(), cx.receive_buffers.in_use(), cx.scoreboards.in_use()};
 }
 

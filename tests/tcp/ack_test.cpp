@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Acknowledging and being acknowledged: delayed ACK, piggybacking, the acceptable range (RFC 5961 section 5), PAWS and
-// TS.Recent (RFC 7323). Layer: tests of the protocol, through frames alone.
+// Acknowledging and being acknowledged: delayed ACK, piggybacking, the acceptable range (RFC 5961 section 5),
+// PAWS and TS.Recent (RFC 7323). Layer: tests of the protocol, through frames alone.
 #include <gtest/gtest.h>
 
 #include <string>
@@ -77,7 +77,8 @@ TEST(DelayedAck, pure_acks__are_never_acknowledged) {
   t.expect_nothing_until(10s);
 }
 
-// --- which ACKs count ------------------------------------------------------------------------------------------------
+// --- which ACKs count
+// ------------------------------------------------------------------------------------------------
 
 TEST(AckRange, sec_A4__too_old__challenge_and_nothing_delivered) {
   Trace t;
@@ -153,7 +154,8 @@ TEST(AckRange, a_part_of_a_segment__the_rest_is_sent_again_from_there) {
   t.peer.expect().seq(5).data("456789");
 }
 
-// --- timestamps ---------------------------------------------------------------------------------------------------
+// --- timestamps
+// ---------------------------------------------------------------------------------------------------
 
 TEST(Paws, old_timestamp__dropped_and_acknowledged) {
   Trace t;

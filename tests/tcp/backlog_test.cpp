@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Listeners: half-open and waiting connections counted apart, paused ones, cookies beyond the limit (RFC 4987).
-// Layer: tests of the protocol, through frames alone.
+// Listeners: half-open and waiting connections counted apart, paused ones, cookies beyond the limit (RFC
+// 4987). Layer: tests of the protocol, through frames alone.
 #include <gtest/gtest.h>
 
 #include <memory>
@@ -38,13 +38,15 @@ TEST(Backlog, paused__connections_are_established_and_wait__resume_delivers_in_o
   peers[0]->ack().data("zero");
   peers[2]->ack().data("two").fin();
   t.advance(100ms);
-  for (auto& p : peers) EXPECT_EQ(p->expect().pure_ack().packet().ack, p->iss + p->snd_nxt) << "it lives without the application";
+  for (auto& p : peers)
+    EXPECT_EQ(p->expect().pure_ack().packet().ack, p->iss + p->snd_nxt) << "it lives without the application";
   t.core().resume(l);
   t.poll();
   ASSERT_EQ(t.app.opened.size(), 3u);
   std::vector<std::string> got;
   for (const ConnId id : t.app.opened) got.push_back(t.app.records[id].received);
-  EXPECT_EQ(got, (std::vector<std::string>{"zero", "one", "two"})) << "the order of the handshakes, not of the data";
+  EXPECT_EQ(got, (std::vector<std::string>{"zero", "one", "two"}))
+      << "the order of the handshakes, not of the data";
   EXPECT_TRUE(t.app.record().fin);
   EXPECT_EQ(t.stats().accepted, 3u);
 }
@@ -200,7 +202,8 @@ TEST(Backlog, waiting_connection_times_out__while_paused__is_gone_after_resume) 
   EXPECT_EQ(usage_of(t.core()).connections, 0u);
 }
 
-// --- beyond the limit: cookies -------------------------------------------------------------------------------
+// --- beyond the limit: cookies
+// -------------------------------------------------------------------------------
 
 TEST(Cookie, half_open_full__stateless_answer__opens_with_its_options) {
   Trace t;
@@ -259,7 +262,8 @@ TEST(Cookie, data_after_it__timestamps_never_go_back) {
   t.app.accepted = [](Conn& c) { c.send("x"); };
   p.ack();
   const auto reply = p.expect().flags(ACK).data("x");
-  EXPECT_GE(static_cast<std::int32_t>(reply.packet().ts->first - first), 0) << "the peer's PAWS would drop it";
+  EXPECT_GE(static_cast<std::int32_t>(reply.packet().ts->first - first), 0)
+      << "the peer's PAWS would drop it";
 }
 
 TEST(Cookie, older_than_two_slots__is_reset) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// RFC 9293 section 3.6: the short exchange in six packets, closing in all its ways, every wave lost once, half-close.
-// Layer: tests of the protocol, through frames alone. TIME-WAIT and orphans are in time_wait_test.cpp.
+// RFC 9293 section 3.6: the short exchange in six packets, closing in all its ways, every wave lost once,
+// half-close. Layer: tests of the protocol, through frames alone. TIME-WAIT and orphans are in
+// time_wait_test.cpp.
 #include <gtest/gtest.h>
 
 #include <vector>
@@ -30,13 +31,13 @@ TEST(Close, short_http_exchange__six_packets_as_server) {
   Trace t;
   serve_once(t.app);
   t.listen();
-  t.peer.syn().mss(1460);                                              // 1
-  t.peer.expect().syn_ack().seq(0).ack(1);                             // 2
-  t.peer.ack().data("request");                                        // 3
-  t.peer.expect().flags(FIN | ACK).seq(1).ack(8).data("response");     // 4
+  t.peer.syn().mss(1460);                                           // 1
+  t.peer.expect().syn_ack().seq(0).ack(1);                          // 2
+  t.peer.ack().data("request");                                     // 3
+  t.peer.expect().flags(FIN | ACK).seq(1).ack(8).data("response");  // 4
   t.expect_nothing();
-  t.peer.fin();                                                        // 5
-  t.peer.expect().pure_ack().seq(10).ack(9);                           // 6
+  t.peer.fin();                               // 5
+  t.peer.expect().pure_ack().seq(10).ack(9);  // 6
   EXPECT_EQ(t.app.events, (std::vector<std::string>{"accept", "data:7", "closed:finished"}));
   EXPECT_EQ(t.stats().segments_out, 3u);
   EXPECT_EQ(t.stats().segments_in, 3u);
@@ -75,7 +76,8 @@ TEST(Close, handler_without_on_peer_fin__its_side_is_closed_for_it) {
   EXPECT_EQ(t.stats().closed[static_cast<std::size_t>(CloseReason::finished)], 1u);
 }
 
-// --- our FIN first -----------------------------------------------------------------------------------------------
+// --- our FIN first
+// -----------------------------------------------------------------------------------------------
 
 TEST(Close, active__four_waves) {
   Trace t;
@@ -193,7 +195,8 @@ TEST(Close, simultaneous__our_fin_lost__comes_again_in_closing) {
   EXPECT_EQ(t.app.reason(), CloseReason::finished);
 }
 
-// --- the peer's FIN first ------------------------------------------------------------------------------------------
+// --- the peer's FIN first
+// ------------------------------------------------------------------------------------------
 
 TEST(Close, passive__four_waves__eof_once) {
   Trace t;
@@ -296,7 +299,8 @@ TEST(Close, passive__bare_fin_beyond_a_gap__does_not_end_the_stream_early) {
   EXPECT_EQ(t.app.count("fin"), 1);
 }
 
-// --- half-close -------------------------------------------------------------------------------------------------
+// --- half-close
+// -------------------------------------------------------------------------------------------------
 
 TEST(HalfClose, ours__the_peers_data_still_comes_in_for_hours) {
   Trace t;
@@ -364,7 +368,8 @@ TEST(HalfClose, peers__our_data_still_flows_and_is_retransmitted) {
 }
 
 TEST(HalfClose, paused_with_data_and_fin__timer_still_fires_and_resume_delivers_all) {
-  // Our FIN is out and acknowledged: the peer's FIN completes the exchange while the application does not read.
+  // Our FIN is out and acknowledged: the peer's FIN completes the exchange while the application does not
+  // read.
   Trace t;
   t.listen();
   t.peer.open();
@@ -394,7 +399,8 @@ TEST(HalfClose, unread_bytes_consumed_later__eof_is_told) {
   EXPECT_EQ(t.app.count("fin"), 1);
 }
 
-// --- abort, and closing without having read --------------------------------------------------------------------------
+// --- abort, and closing without having read
+// --------------------------------------------------------------------------
 
 TEST(Close, with_unread_data__sends_rst) {
   Trace t;
@@ -455,7 +461,8 @@ TEST(Close, in_on_data_of_reordered_bytes_all_taken__sends_the_answer_and_fin) {
 TEST(Close, in_on_data_of_held_bytes__the_view_stays_readable) {
   for (const bool abort : {false, true}) {
     Trace t;
-    t.peer.iss = 0xffffffff;  // the first byte stands at the beginning of a chunk, where a freed one is written to
+    t.peer.iss =
+        0xffffffff;  // the first byte stands at the beginning of a chunk, where a freed one is written to
     std::string after;
     t.app.data = [&](Conn& c, const RxView& in) {
       abort ? c.abort() : c.close();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Windows: scale, zero and probes, shrinking, silly windows on both sides, never taking back (RFC 9293 section 3.8.6).
-// Layer: tests of the protocol, through frames alone.
+// Windows: scale, zero and probes, shrinking, silly windows on both sides, never taking back (RFC 9293
+// section 3.8.6). Layer: tests of the protocol, through frames alone.
 #include <gtest/gtest.h>
 
 #include <string>
@@ -28,7 +28,8 @@ std::string read_all(Trace& t) {
   return got;
 }
 
-// --- sending into the peer's window ---------------------------------------------------------------------------------
+// --- sending into the peer's window
+// ---------------------------------------------------------------------------------
 
 TEST(SendWindow, never_more_than_offered) {
   Trace t;
@@ -199,7 +200,8 @@ TEST(ShrunkWindow, sec_C6__right_edge_retreats_below_snd_nxt__nothing_new_beyond
   t.peer.ack().ack(1461).window(1000);  // 1461 + 1000 is far below what was sent
   for (int i = 0; i < 100; ++i) {
     t.advance(100ms);
-    while (auto p = t.peer.poll()) EXPECT_LE(p->seq - t.peer.irs + p->payload.size(), highest) << "nothing new";
+    while (auto p = t.peer.poll())
+      EXPECT_LE(p->seq - t.peer.irs + p->payload.size(), highest) << "nothing new";
   }
   EXPECT_EQ(t.state(), State::established);
   t.peer.ack().ack(1461).window(0);
@@ -268,14 +270,17 @@ TEST(SillyWindow, half_of_the_largest_window__is_sent) {
   EXPECT_TRUE(t.peer.quiet());
 }
 
-// --- the window that we offer -------------------------------------------------------------------------------------------
+// --- the window that we offer
+// -------------------------------------------------------------------------------------------
 
 TEST(ReceiveWindow, never_retreats_and_never_exceeds_the_buffer) {
   for (const int shift : {0, 1}) {
     CoreConfig config = small_config();
     config.tcp.receive_buffer = shift == 0 ? 20000 : 300001;
     Trace t{config};
-    t.app.data = [&](Conn&, const RxView& in) { return static_cast<std::size_t>(t.rng().below(static_cast<std::uint32_t>(in.size()) + 1)); };
+    t.app.data = [&](Conn&, const RxView& in) {
+      return static_cast<std::size_t>(t.rng().below(static_cast<std::uint32_t>(in.size()) + 1));
+    };
     t.listen();
     std::uint8_t scale = 0;
     {

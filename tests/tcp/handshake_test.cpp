@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// RFC 9293 section 3.5: opening, passive, active, simultaneous, with oneself, and what may go wrong on the way.
-// Layer: tests of the protocol, through frames alone.
+// RFC 9293 section 3.5: opening, passive, active, simultaneous, with oneself, and what may go wrong on the
+// way. Layer: tests of the protocol, through frames alone.
 #include <gtest/gtest.h>
 
 #include <vector>
@@ -16,7 +16,8 @@ TEST(Handshake, passive__three_segments__accepts) {
   t.peer.syn().mss(1460);
   const auto answer = t.peer.expect().syn_ack().seq(0).ack(1).window(65535);
   EXPECT_EQ(answer.packet().mss, 1460);
-  EXPECT_FALSE(answer.packet().wscale || answer.packet().sack_permitted || answer.packet().ts) << "not offered (RFC 7323 2.5)";
+  EXPECT_FALSE(answer.packet().wscale || answer.packet().sack_permitted || answer.packet().ts)
+      << "not offered (RFC 7323 2.5)";
   EXPECT_TRUE(t.app.events.empty()) << "half open is not open";
   t.peer.ack();
   t.expect_nothing();
@@ -259,7 +260,8 @@ TEST(Handshake, simultaneous__answered_by_syn_ack__connects_and_its_window_is_no
   t.peer.expect().syn_ack();
   t.peer.syn_ack().seq(0).ack(1).mss(1460).wscale(7).window(1000);
   EXPECT_EQ(t.state(), State::established);
-  EXPECT_EQ(t.conn().stats().send_window, 1000u) << "RFC 7323 2.2: the window of a segment with SYN is never scaled";
+  EXPECT_EQ(t.conn().stats().send_window, 1000u)
+      << "RFC 7323 2.2: the window of a segment with SYN is never scaled";
   t.peer.ack();
   EXPECT_EQ(t.conn().stats().send_window, 1000u << 7);
   EXPECT_EQ(t.app.count("connect"), 1);

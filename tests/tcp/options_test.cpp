@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// TCP options and header fields as an attacker writes them: lengths, MSS, window scale, URG, flags, checksums.
-// Layer: tests of the protocol, through frames alone.
+// TCP options and header fields as an attacker writes them: lengths, MSS, window scale, URG, flags,
+// checksums. Layer: tests of the protocol, through frames alone.
 #include <gtest/gtest.h>
 
 #include <string>
@@ -31,7 +31,8 @@ TEST(Options, sec_B1__every_kind_and_length_on_an_established_connection__never_
   t.peer.open(with_sack);
   for (unsigned kind = 0; kind < 256; ++kind)
     for (unsigned length = 0; length <= 41; ++length)
-      for (const std::size_t room : {4u, 12u, 40u}) t.peer.segment(ACK).options(option_of(kind, length, room)).no_poll(), t.poll();
+      for (const std::size_t room : {4u, 12u, 40u})
+        t.peer.segment(ACK).options(option_of(kind, length, room)).no_poll(), t.poll();
   EXPECT_EQ(t.state(), State::established);
   EXPECT_GT(t.drops(Drop::tcp_malformed_option), 1000u);
   drain(t.peer);
@@ -89,8 +90,8 @@ TEST(Mss, sec_B7__absent_and_tiny_and_huge__bounded_work) {
     std::optional<std::uint16_t> offered;
     std::uint32_t used;
   };
-  for (const Row& row : {Row{std::nullopt, 536}, Row{0, 216}, Row{1, 216}, Row{7, 216}, Row{48, 216}, Row{215, 216},
-                         Row{216, 216}, Row{536, 536}, Row{1460, 1460}, Row{65535, 1460}}) {
+  for (const Row& row : {Row{std::nullopt, 536}, Row{0, 216}, Row{1, 216}, Row{7, 216}, Row{48, 216},
+                         Row{215, 216}, Row{216, 216}, Row{536, 536}, Row{1460, 1460}, Row{65535, 1460}}) {
     Trace t;
     t.listen();
     t.peer.open({.mss = row.offered});

@@ -120,7 +120,8 @@ TEST(Receive, far_outside_the_window__acknowledged_and_dropped) {
   EXPECT_EQ(t.app.received(), "");
 }
 
-// --- what we report (RFC 2018 section 4) ------------------------------------------------------------------------
+// --- what we report (RFC 2018 section 4)
+// ------------------------------------------------------------------------
 
 TEST(SackSent, a_gap__one_block_and_an_ack_at_once) {
   Trace t;
@@ -183,7 +184,8 @@ TEST(Receive, sec_C9__every_second_byte_of_the_window__64_ranges_and_bounded_mem
   Trace t;
   t.listen();
   t.peer.open(modern);
-  for (std::uint32_t i = 0; i < 20000; ++i) t.peer.ack().seq(2 + 2 * i).data("x").no_poll(), i % 500 == 499 ? t.poll() : void();
+  for (std::uint32_t i = 0; i < 20000; ++i)
+    t.peer.ack().seq(2 + 2 * i).data("x").no_poll(), i % 500 == 499 ? t.poll() : void();
   EXPECT_LE(t.conn().stats().out_of_order, 64u);
   EXPECT_GT(t.drops(Drop::tcp_out_of_order_full), 19000u);
   EXPECT_LE(usage_of(t.core()).chunks, 200u) << "the window rounded up, however small the pieces";
@@ -204,7 +206,8 @@ TEST(Receive, sec_C9__out_of_order_memory_used_up__what_is_in_order_goes_on) {
   for (int i = 0; i < 30; ++i) {
     peers.push_back(t.another_peer(static_cast<Port>(21000 + i)));
     peers.back()->open(with_sack);
-    for (std::uint32_t k = 0; k < 4; ++k) peers.back()->ack().seq(1000 + 3000 * k).data(std::string(1460, 'g'));
+    for (std::uint32_t k = 0; k < 4; ++k)
+      peers.back()->ack().seq(1000 + 3000 * k).data(std::string(1460, 'g'));
     drain(*peers.back());
   }
   EXPECT_GT(t.drops(Drop::tcp_no_memory), 0u);
@@ -214,7 +217,8 @@ TEST(Receive, sec_C9__out_of_order_memory_used_up__what_is_in_order_goes_on) {
   EXPECT_EQ(t.app.received().size(), 1460u);
 }
 
-// --- pausing, partial reading --------------------------------------------------------------------------------------
+// --- pausing, partial reading
+// --------------------------------------------------------------------------------------
 
 TEST(Pause, data_waits_and_resume_delivers__order_kept) {
   Trace t;

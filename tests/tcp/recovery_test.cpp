@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Loss: the retransmission timer (RFC 6298), fast retransmit and recovery with and without SACK (RFC 5681, 6582, 6675),
-// the congestion window. Layer: tests of the protocol, through frames alone.
+// Loss: the retransmission timer (RFC 6298), fast retransmit and recovery with and without SACK (RFC 5681,
+// 6582, 6675), the congestion window. Layer: tests of the protocol, through frames alone.
 #include <gtest/gtest.h>
 
 #include <string>
@@ -36,7 +36,8 @@ void with_flight(Trace& t, std::uint32_t n, Handshake h = {}) {
   ASSERT_EQ(sent(t).size(), n);
 }
 
-// --- the timer -----------------------------------------------------------------------------------------------------
+// --- the timer
+// -----------------------------------------------------------------------------------------------------
 
 TEST(Rto, doubles_and_gives_up_after_r2) {
   Trace t;
@@ -184,7 +185,8 @@ TEST(UserTimeout, unacknowledged_for_longer__ends) {
   sent(t);
 }
 
-// --- fast retransmit -----------------------------------------------------------------------------------------------
+// --- fast retransmit
+// -----------------------------------------------------------------------------------------------
 
 TEST(FastRetransmit, three_duplicate_acks__the_first_is_sent_again_at_once) {
   Trace t;
@@ -289,8 +291,10 @@ TEST(SackRecovery, sec_B14__nonsense_blocks__ignored) {
   Trace t;
   with_flight(t, 4, with_sack);
   const std::vector<std::vector<Block>> bad = {
-      {{nth(2), nth(1)}}, {{nth(1), nth(1)}}, {{0u - 5000, 0u - 100}}, {{0u - 100, nth(2)}}, {{nth(2), nth(4) + 1}},
-      {{nth(10), nth(12)}}, {{1, 1u + (1u << 31)}}, {{nth(3), nth(2)}, {nth(2), nth(1)}, {nth(4), nth(1)}, {5, 4}}};
+      {{nth(2), nth(1)}},      {{nth(1), nth(1)}},
+      {{0u - 5000, 0u - 100}}, {{0u - 100, nth(2)}},
+      {{nth(2), nth(4) + 1}},  {{nth(10), nth(12)}},
+      {{1, 1u + (1u << 31)}},  {{nth(3), nth(2)}, {nth(2), nth(1)}, {nth(4), nth(1)}, {5, 4}}};
   for (const auto& blocks : bad) {
     t.peer.ack().ack(1).window(60000).sack(blocks);
     t.peer.ack().ack(1).window(60001).sack(blocks);
@@ -310,7 +314,8 @@ TEST(SackRecovery, ack_inside_a_sacked_block__survives_and_recovers) {
   sent(t);
   for (int i = 0; i < 20 && t.conn().unacked() != 0; ++i) {
     t.advance(500ms);
-    while (auto p = t.peer.poll()) t.peer.rcv_nxt = std::max(t.peer.rcv_nxt, p->seq - t.peer.irs + p->length());
+    while (auto p = t.peer.poll())
+      t.peer.rcv_nxt = std::max(t.peer.rcv_nxt, p->seq - t.peer.irs + p->length());
     t.peer.ack();
   }
   EXPECT_EQ(t.conn().unacked(), 0u);
@@ -357,7 +362,8 @@ TEST(SackRecovery, sec_C10__ten_thousand_blocks_in_random_order__bounded_and_com
   EXPECT_EQ(t.conn().unacked(), 0u);
 }
 
-// --- the congestion window ------------------------------------------------------------------------------------------
+// --- the congestion window
+// ------------------------------------------------------------------------------------------
 
 TEST(Congestion, initial_window__ten_segments) {
   Trace t;
@@ -414,7 +420,8 @@ TEST(Congestion, application_limited__window_does_not_grow) {
   EXPECT_EQ(t.conn().stats().congestion_window, before);
 }
 
-// --- beyond 2 and 4 GiB: the state that a long transfer reaches, set by hand --------------------------------------------
+// --- beyond 2 and 4 GiB: the state that a long transfer reaches, set by hand
+// --------------------------------------------
 
 tcp::Tcb& block_of(Trace& t) { return *t.core().shard().find(t.app.last()); }
 

@@ -26,12 +26,16 @@ void bring_to(Trace& t, State state) {
     t.peer.expect().pure_ack();
   };
   switch (state) {
-    case State::fin_wait_1: half_close(); break;
+    case State::fin_wait_1:
+      half_close();
+      break;
     case State::fin_wait_2:
       half_close();
       t.peer.ack();
       break;
-    case State::close_wait: peers_fin(1); break;
+    case State::close_wait:
+      peers_fin(1);
+      break;
     case State::closing:
       half_close();
       peers_fin(1);
@@ -45,7 +49,8 @@ void bring_to(Trace& t, State state) {
     case State::listen:
     case State::syn_sent:
     case State::syn_received:
-    case State::time_wait: break;
+    case State::time_wait:
+      break;
   }
   ASSERT_EQ(t.state(), state);
 }

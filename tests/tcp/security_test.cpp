@@ -158,12 +158,14 @@ TEST(Isn, sec_A8__distinct_by_tuple_rising_in_time_and_keyed) {
   const Time now{1000s};
   std::set<std::uint32_t> seen;
   const auto key = [](std::uint32_t i) {
-    return FlowKey{{Trace::stack_address, 80}, {Ipv4Address{0x0a010000u + i / 60000}, static_cast<Port>(1024 + i % 60000)}};
+    return FlowKey{{Trace::stack_address, 80},
+                   {Ipv4Address{0x0a010000u + i / 60000}, static_cast<Port>(1024 + i % 60000)}};
   };
   for (std::uint32_t i = 0; i < 100000; ++i) seen.insert(tcp::initial_numbers(one, key(i), now).iss.raw());
   EXPECT_GE(seen.size(), 99990u);
   const std::uint32_t first = tcp::initial_numbers(one, key(7), now).iss.raw();
-  EXPECT_EQ(tcp::initial_numbers(one, key(7), now + 1ms).iss.raw() - first, 250u) << "the 4 us clock of RFC 6528";
+  EXPECT_EQ(tcp::initial_numbers(one, key(7), now + 1ms).iss.raw() - first, 250u)
+      << "the 4 us clock of RFC 6528";
   EXPECT_NE(tcp::initial_numbers(two, key(7), now).iss.raw(), first);
   // Linear over XOR, as a CRC is, would make this constant.
   std::set<std::uint32_t> sums;
@@ -204,10 +206,14 @@ TEST(Challenge, sec_A7__every_way_to_be_dropped__no_buffer_and_no_memory_kept) {
       {"far data", [](Trace& t) { t.peer.segment(ACK).seq(1u << 30).data("far"); }},
       {"bad ack", [](Trace& t) { t.peer.segment(ACK).ack(99999); }},
       {"no ack", [](Trace& t) { t.peer.segment(0).no_ack(); }},
-      {"bad option", [](Trace& t) { t.peer.segment(ACK).options({8, 0, 0, 0}); }},
+      {"bad option",
+       [](Trace& t) {
+         t.peer.segment(ACK).options({8, 0, 0, 0});
+       }},
       {"bad checksum", [](Trace& t) { t.peer.segment(ACK).seq(1).data("x").broken_checksum(); }},
       {"old timestamp", [](Trace& t) { t.peer.segment(ACK).ts(t.peer.ts_base - 9999, 0).seq(1).data("x"); }},
-      {"other port", [](Trace& t) {
+      {"other port",
+       [](Trace& t) {
          t.peer.stack.port = 81;
          t.peer.segment(ACK);
          t.peer.stack.port = 80;

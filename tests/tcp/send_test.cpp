@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// SEND: segmentation, Nagle and cork, the send buffer and on_writable, references and buffers and when they are let go.
-// Layer: tests of the protocol, through frames alone.
+// SEND: segmentation, Nagle and cork, the send buffer and on_writable, references and buffers and when they
+// are let go. Layer: tests of the protocol, through frames alone.
 #include <gtest/gtest.h>
 
 #include <string>
@@ -60,7 +60,8 @@ TEST(SendCall, from_many_static_pieces_of_odd_length__bytes_and_checksum_are_rig
   Trace t;
   t.listen();
   t.peer.open();
-  static constexpr std::string_view pieces[] = {"a", "bcd", "efghi", "j", "klm", "nopqrst", "u", "vwx", "yz", "0123456", "7"};
+  static constexpr std::string_view pieces[] = {"a", "bcd", "efghi", "j",       "klm", "nopqrst",
+                                                "u", "vwx", "yz",    "0123456", "7"};
   std::string all, got;
   t.with([&](Conn& c) {
     c.set_nodelay(true);
@@ -177,7 +178,8 @@ TEST(SendBuffer, full__takes_a_part_and_on_writable_comes_once_there_is_room) {
     EXPECT_EQ(c.writable(), 0u);
     EXPECT_EQ(c.send("y"), 0u);
     EXPECT_EQ(c.send_static("y"), 0u);
-    EXPECT_FALSE(c.send_ref(std::as_bytes(std::span{"y", 1}), nullptr, [](void*, std::span<const std::byte>) { FAIL(); }));
+    EXPECT_FALSE(c.send_ref(std::as_bytes(std::span{"y", 1}), nullptr,
+                            [](void*, std::span<const std::byte>) { FAIL(); }));
   });
   EXPECT_EQ(t.app.record().writable, 0);
   t.peer.expect().length(1460);
@@ -227,9 +229,39 @@ TEST(SendBuffer, memory_used_up__a_part_is_taken_and_the_rest_later) {
   EXPECT_GE(t.app.record().writable, 1);
 }
 
+TEST(SendBuffer, memory_used_up_by_others__on_writable_follows_when_they_give_it_back) {
+  CoreConfig config = small_config();
+  config.limits.buffer_memory = 256 << 10;
+  Trace t{config};
+  t.listen();
+  t.peer.open();
+  t.with([](Conn& c) {
+    while (c.send(std::string(2048, 'm')) != 0) {
+    }
+  });
+  auto other = t.another_peer(41000);
+  other->open();
+  const ConnId poor = t.app.last();
+  t.with([](Conn& c) { EXPECT_EQ(c.send("nothing goes"), 0u); });
+  EXPECT_EQ(t.app.records[poor].writable, 0);
+  t.app.writable = [&](Conn& c) {
+    if (c.id() != poor) return;
+    EXPECT_EQ(c.send("now it does"), 11u);
+  };
+  for (int i = 0; i < 200; ++i) {
+    while (t.peer.poll()) {
+    }
+    t.peer.ack();
+  }
+  EXPECT_EQ(t.app.records[poor].writable, 1) << "it has nothing in flight: no ACK will ever wake it";
+  other->expect().data("now it does");
+}
+
 struct Released {
   std::vector<std::size_t> sizes;
-  static void call(void* self, std::span<const std::byte> bytes) { static_cast<Released*>(self)->sizes.push_back(bytes.size()); }
+  static void call(void* self, std::span<const std::byte> bytes) {
+    static_cast<Released*>(self)->sizes.push_back(bytes.size());
+  }
 };
 
 TEST(SendRef, released_when_the_last_byte_is_acknowledged_and_once) {

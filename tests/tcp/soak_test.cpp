@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Two stacks on a bad link, many seeds, an application that does anything that it may: streams must be byte-exact,
-// every connection must end, nothing may be left. Layer: tests of the protocol.
+// Two stacks on a bad link, many seeds, an application that does anything that it may: streams must be
+// byte-exact, every connection must end, nothing may be left. Layer: tests of the protocol.
 #include <gtest/gtest.h>
 
 #include <map>
@@ -14,10 +14,12 @@
 namespace handfast::test {
 namespace {
 
-char byte_at(std::uint64_t salt, std::uint64_t i) { return static_cast<char>((i * 2654435761u + salt * 40503u) >> 13); }
+char byte_at(std::uint64_t salt, std::uint64_t i) {
+  return static_cast<char>((i * 2654435761u + salt * 40503u) >> 13);
+}
 
-/// One end of every connection of a run: sends so many bytes, reads at its own pace, closes in one of several ways.
-/// The salt of a stream is the opener's port, plus one for the answer.
+/// One end of every connection of a run: sends so many bytes, reads at its own pace, closes in one of several
+/// ways. The salt of a stream is the opener's port, plus one for the answer.
 class Wild {
  public:
   struct State {
@@ -30,7 +32,8 @@ class Wild {
     std::uint32_t received;
     bool eof;
   };
-  Wild(Rng& rng, bool client, std::uint32_t most, bool orderly) : rng_(rng), client_(client), most_(most), orderly_(orderly) {}
+  Wild(Rng& rng, bool client, std::uint32_t most, bool orderly)
+      : rng_(rng), client_(client), most_(most), orderly_(orderly) {}
 
   void on_accept(Conn& c, State& s) { start(c, s); }
   void on_connect(Conn& c, State& s) { start(c, s); }
@@ -39,7 +42,8 @@ class Wild {
     std::size_t take = in.size();
     if (s.habit == 1) take = rng_.below(static_cast<std::uint32_t>(take) + 1);
     for (std::size_t i = 0; i < take; ++i) {
-      if (std::to_integer<char>(in.bytes()[i]) == byte_at(s.salt + (client_ ? 1u : 0u), s.received + i)) continue;
+      if (std::to_integer<char>(in.bytes()[i]) == byte_at(s.salt + (client_ ? 1u : 0u), s.received + i))
+        continue;
       ADD_FAILURE() << "a wrong byte at " << s.received + i << " of stream " << s.salt;
       c.abort();
       return take;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Keep-alive (RFC 9293 section 3.8.4), the application's timers, deadlines and their exactness, drain and stop.
-// Layer: tests of the protocol, through frames alone.
+// Keep-alive (RFC 9293 section 3.8.4), the application's timers, deadlines and their exactness, drain and
+// stop. Layer: tests of the protocol, through frames alone.
 #include <gtest/gtest.h>
 
 #include <memory>
@@ -189,7 +189,8 @@ TEST(CoreTimer, fires_and_may_use_the_core) {
       [](void* c) {
         auto& self = *static_cast<Context*>(c);
         self.fired = self.t->now();
-        static_cast<void>(self.t->core().connect(self.t->peer.self, self.t->handler, {.local = self.t->peer.stack}));
+        static_cast<void>(
+            self.t->core().connect(self.t->peer.self, self.t->handler, {.local = self.t->peer.stack}));
       },
       &context));
   t.advance(1s);
