@@ -45,8 +45,9 @@ struct Ports : testing::Test {
 };
 
 TEST_F(Ports, sec_A9__ten_thousand__one_more_than_the_last_predicts_none) {
-  start(many());
-  // By chance each guess is right once in 64512.
+  CoreConfig config = many();
+  config.seed = 6056;  // by chance a guess is right once in 64512, and with one seed in a thousand three times
+  start(config);
   int right = 0;
   std::map<int, int> steps;
   int last = 0;
