@@ -206,7 +206,8 @@ TEST(Arp, held_frames_at_their_limit__further_ones_are_dropped_and_counted) {
   config.limits.held_frames = 4;
   Quiet t{config};
   auto p = t.another_peer(81, friend_address);
-  for (Port local = 5000; local < 5006; ++local) ASSERT_TRUE(t.core().connect(p->self, t.handler, {.local = {us, local}}));
+  for (Port local = 5000; local < 5006; ++local)
+    ASSERT_TRUE(t.core().connect(p->self, t.handler, {.local = {us, local}}));
   t.poll();
   EXPECT_EQ(t.stack().buffers_in_use(), 4u + 0u);
   EXPECT_EQ(t.drops(Drop::neighbour_queue_full), 2u);

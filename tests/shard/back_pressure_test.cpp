@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// A port that takes few frames at a time, or has no buffer to give: nothing is lost that was accepted, nothing overtakes,
-// and what could not be said is said later. Layer: tests of the shard.
+// A port that takes few frames at a time, or has no buffer to give: nothing is lost that was accepted,
+// nothing overtakes, and what could not be said is said later. Layer: tests of the shard.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -28,7 +28,8 @@ struct Exchange {
     EXPECT_TRUE(pair.core(1).listen_with({any, 80}, *pair.core(1).add_handler_ref(far)));
     const HandlerRef ref = *pair.core(0).add_handler_ref(near);
     EXPECT_TRUE(pair.run_until([&] { return pair.core(0).resolve(Pair::address(1)); }, 1s));
-    for (std::size_t i = 0; i < connections; ++i) EXPECT_TRUE(pair.core(0).connect({Pair::address(1), 80}, ref));
+    for (std::size_t i = 0; i < connections; ++i)
+      EXPECT_TRUE(pair.core(0).connect({Pair::address(1), 80}, ref));
   }
   void push(Conn& c) {
     const std::size_t done = c.stats().bytes_sent + c.unacked();

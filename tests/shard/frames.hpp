@@ -18,8 +18,8 @@ namespace handfast::test {
 
 using Bytes = std::vector<std::byte>;
 
-inline Bytes arp_frame(wire::ArpOperation operation, MacAddress sender_mac, Ipv4Address sender, Ipv4Address target,
-                       MacAddress destination = broadcast_mac) {
+inline Bytes arp_frame(wire::ArpOperation operation, MacAddress sender_mac, Ipv4Address sender,
+                       Ipv4Address target, MacAddress destination = broadcast_mac) {
   Bytes frame(wire::ethernet_header_length + wire::arp_length);
   wire::write_ethernet(frame.data(), destination, sender_mac, wire::ether_type_arp);
   wire::write_arp(frame.data() + wire::ethernet_header_length, {operation, sender_mac, sender, {}, target});
@@ -40,7 +40,8 @@ struct ArpSeen {
 inline std::optional<ArpSeen> as_arp(std::span<const std::byte> frame) {
   wire::EthernetFrame ethernet;
   ArpSeen seen;
-  if (wire::parse_ethernet(frame, ethernet) != Drop::none || ethernet.type != wire::ether_type_arp) return std::nullopt;
+  if (wire::parse_ethernet(frame, ethernet) != Drop::none || ethernet.type != wire::ether_type_arp)
+    return std::nullopt;
   if (wire::parse_arp(ethernet.payload, seen.packet) != Drop::none) return std::nullopt;
   seen.destination = ethernet.destination;
   return seen;
@@ -56,8 +57,9 @@ inline Bytes ip_frame(const IpEnds& ends, std::uint8_t protocol, std::span<const
   constexpr std::size_t headers = wire::ethernet_header_length + wire::ipv4_header_length;
   Bytes frame(headers + payload.size());
   wire::write_ethernet(frame.data(), ends.destination_mac, ends.source_mac, wire::ether_type_ipv4);
-  wire::write_ipv4(frame.data() + wire::ethernet_header_length,
-                   {ends.source, ends.destination, protocol, 64, 0, static_cast<std::uint16_t>(payload.size())});
+  wire::write_ipv4(
+      frame.data() + wire::ethernet_header_length,
+      {ends.source, ends.destination, protocol, 64, 0, static_cast<std::uint16_t>(payload.size())});
   if (!payload.empty()) std::memcpy(frame.data() + headers, payload.data(), payload.size());
   return frame;
 }
@@ -77,7 +79,8 @@ inline Bytes icmp_frame(const IpEnds& ends, std::uint8_t type, std::uint8_t code
 inline void fix_ip_checksum(Bytes& frame) {
   const std::size_t length = (std::to_integer<std::size_t>(frame[14]) & 0xf) * 4;
   wire::store16(frame.data() + 24, 0);
-  wire::store16(frame.data() + 24, static_cast<std::uint16_t>(~plain_sum(std::span{frame}.subspan(14, length))));
+  wire::store16(frame.data() + 24,
+                static_cast<std::uint16_t>(~plain_sum(std::span{frame}.subspan(14, length))));
 }
 
 /// The same frame with an 802.1Q tag: the parsers' slow way.

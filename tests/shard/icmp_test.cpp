@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// ICMP as far as a TCP endpoint needs it: echo (RFC 1122 section 3.2.2.6), errors about what we sent (RFC 5927, sec A13).
-// Layer: tests of the shard, through frames.
+// ICMP as far as a TCP endpoint needs it: echo (RFC 1122 section 3.2.2.6), errors about what we sent (RFC
+// 5927, sec A13). Layer: tests of the shard, through frames.
 #include <gtest/gtest.h>
 
 #include "frames.hpp"
@@ -34,7 +34,8 @@ TEST(Echo, any_length__reply_is_the_request_turned_round) {
     ASSERT_EQ(t.other_frames.size(), 1u);
     const Bytes& reply = t.other_frames[0];
     ASSERT_EQ(reply.size(), 42 + n);
-    const Bytes wanted = icmp_frame({Trace::stack_mac, Trace::peer_mac, us, them}, wire::icmp::echo_reply, 0, 0x12345678, payload);
+    const Bytes wanted = icmp_frame({Trace::stack_mac, Trace::peer_mac, us, them}, wire::icmp::echo_reply, 0,
+                                    0x12345678, payload);
     EXPECT_EQ(plain_sum(std::span{reply}.subspan(14, 20)), 0xffff);
     EXPECT_EQ(plain_sum(std::span{reply}.subspan(34)), 0xffff);
     EXPECT_TRUE(std::equal(reply.begin() + 34, reply.end(), wanted.begin() + 34));
@@ -97,7 +98,8 @@ TEST(Icmp, truncated_damaged_or_of_another_type__dropped_and_counted) {
   damaged.back() ^= std::byte{1};
   t.inject(damaged);
   EXPECT_EQ(t.drops(Drop::icmp_checksum), 1u);
-  for (const std::uint8_t type : {std::uint8_t{0}, wire::icmp::source_quench, wire::icmp::redirect, std::uint8_t{13}, std::uint8_t{255}})
+  for (const std::uint8_t type : {std::uint8_t{0}, wire::icmp::source_quench, wire::icmp::redirect,
+                                  std::uint8_t{13}, std::uint8_t{255}})
     t.inject(icmp_frame(to_us, type, 0, 1, counting(40)));
   t.inject(icmp_frame(to_us, wire::icmp::echo_request, 1, 1, counting(40)));
   EXPECT_EQ(t.drops(Drop::icmp_unknown), 6u);
@@ -105,7 +107,8 @@ TEST(Icmp, truncated_damaged_or_of_another_type__dropped_and_counted) {
   EXPECT_EQ(t.stack().buffers_in_use(), 0u);
 }
 
-// --- errors about our segments -------------------------------------------------------------------------------
+// --- errors about our segments
+// -------------------------------------------------------------------------------
 
 /// The IP header and the first eight bytes behind it, of a segment of ours with this sequence number.
 Bytes quote(const Peer& p, std::uint32_t absolute_seq, std::size_t bytes = 28) {
@@ -138,7 +141,8 @@ TEST(IcmpError, sec_A13__syn_sent__soft_error__goes_on) {
   Trace t;
   t.connect();
   const std::uint32_t seq = t.peer.expect().syn().packet().seq;
-  for (const std::uint8_t code : std::initializer_list<std::uint8_t>{0, 1, 4, 5, 11, 12}) t.inject(unreachable(t.peer, code, seq));
+  for (const std::uint8_t code : std::initializer_list<std::uint8_t>{0, 1, 4, 5, 11, 12})
+    t.inject(unreachable(t.peer, code, seq));
   EXPECT_TRUE(t.app.events.empty());
   t.peer.irs = seq;
   t.peer.syn_ack().mss(1460);

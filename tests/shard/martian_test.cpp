@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Frames that are not for us, or from nobody: no answer, no state, and each counted by exactly one reason (sec A15;
-// RFC 1122 section 3.2.1.3, RFC 9293 MUST-57). Layer: tests of the shard, through frames.
+// Frames that are not for us, or from nobody: no answer, no state, and each counted by exactly one reason
+// (sec A15; RFC 1122 section 3.2.1.3, RFC 9293 MUST-57). Layer: tests of the shard, through frames.
 #include <gtest/gtest.h>
 
 #include "frames.hpp"
@@ -34,14 +34,16 @@ Bytes with_ip_option(Bytes frame) {
   return frame;
 }
 
-/// It, with a tag, and with an IP option: each is dropped for this reason and no other, and leaves nothing behind.
+/// It, with a tag, and with an IP option: each is dropped for this reason and no other, and leaves nothing
+/// behind.
 void expect_dropped(Trace& t, const Bytes& frame, Drop reason) {
   for (const Bytes& way : {frame, tagged(frame), with_ip_option(frame)}) {
     const auto before = t.stats().drops;
     t.inject(way);
     const auto after = t.stats().drops;
     for (std::size_t i = 0; i < drop_count; ++i)
-      EXPECT_EQ(after[i], before[i] + (i == static_cast<std::size_t>(reason) ? 1 : 0)) << name(static_cast<Drop>(i));
+      EXPECT_EQ(after[i], before[i] + (i == static_cast<std::size_t>(reason) ? 1 : 0))
+          << name(static_cast<Drop>(i));
     EXPECT_TRUE(t.quiet());
     EXPECT_EQ(usage_of(t.core()), Usage{});
     EXPECT_EQ(t.stack().buffers_in_use(), 0u);
@@ -56,10 +58,11 @@ TEST(Martian, sec_A15__sources_that_nobody_has__dropped) {
   CoreConfig config = small_config();
   config.link.address_count = 2;
   Listening t{config};
-  for (const Ipv4Address source : {us, Ipv4Address{us.value + 1}, Ipv4Address{127, 0, 0, 1}, Ipv4Address{127, 255, 255, 254},
-                                   Ipv4Address{0, 0, 0, 0}, Ipv4Address{0, 1, 2, 3}, Ipv4Address{224, 0, 0, 1},
-                                   Ipv4Address{239, 255, 255, 255}, Ipv4Address{240, 0, 0, 1}, Ipv4Address{255, 255, 255, 255},
-                                   Ipv4Address{10, 0, 0, 255}}) {
+  for (const Ipv4Address source :
+       {us, Ipv4Address{us.value + 1}, Ipv4Address{127, 0, 0, 1}, Ipv4Address{127, 255, 255, 254},
+        Ipv4Address{0, 0, 0, 0}, Ipv4Address{0, 1, 2, 3}, Ipv4Address{224, 0, 0, 1},
+        Ipv4Address{239, 255, 255, 255}, Ipv4Address{240, 0, 0, 1}, Ipv4Address{255, 255, 255, 255},
+        Ipv4Address{10, 0, 0, 255}}) {
     SCOPED_TRACE(source.to_string());
     expect_dropped(t, syn(source, us), Drop::ip_martian_source);
   }
@@ -77,9 +80,10 @@ TEST(Martian, sec_A15__land__our_own_address_and_port_at_both_ends__dropped) {
 
 TEST(Martian, sec_A15__broadcast_multicast_and_other_destinations__dropped) {
   Listening t;
-  for (const Ipv4Address destination : {Ipv4Address{10, 0, 0, 255}, Ipv4Address{255, 255, 255, 255}, Ipv4Address{224, 0, 0, 1},
-                                        Ipv4Address{10, 0, 0, 77}, Ipv4Address{10, 0, 0, 0}, Ipv4Address{192, 0, 2, 1},
-                                        Ipv4Address{127, 0, 0, 1}}) {
+  for (const Ipv4Address destination :
+       {Ipv4Address{10, 0, 0, 255}, Ipv4Address{255, 255, 255, 255}, Ipv4Address{224, 0, 0, 1},
+        Ipv4Address{10, 0, 0, 77}, Ipv4Address{10, 0, 0, 0}, Ipv4Address{192, 0, 2, 1},
+        Ipv4Address{127, 0, 0, 1}}) {
     SCOPED_TRACE(destination.to_string());
     expect_dropped(t, syn(them, destination), Drop::ip_not_for_us);
     expect_dropped(t, syn(them, destination, broadcast_mac), Drop::ip_not_for_us);
@@ -89,7 +93,8 @@ TEST(Martian, sec_A15__broadcast_multicast_and_other_destinations__dropped) {
 
 TEST(Martian, frames_for_another_mac__dropped) {
   Listening t;
-  for (const MacAddress mac : {MacAddress{{2, 0x68, 0x66, 0, 0, 2}}, MacAddress{{1, 0, 0x5e, 0, 0, 1}}, MacAddress{}}) {
+  for (const MacAddress mac :
+       {MacAddress{{2, 0x68, 0x66, 0, 0, 2}}, MacAddress{{1, 0, 0x5e, 0, 0, 1}}, MacAddress{}}) {
     SCOPED_TRACE(mac.to_string());
     expect_dropped(t, syn(them, us, mac), Drop::eth_not_for_us);
   }
@@ -116,7 +121,8 @@ TEST(Martian, other_types_and_protocols__dropped) {
 
 TEST(Martian, fragments__the_first_and_the_later_ones__dropped) {
   Listening t;
-  for (const std::uint16_t field : std::initializer_list<std::uint16_t>{0x2000, 0x0001, 0x2001, 0x1fff, 0x3fff, 0x6000}) {
+  for (const std::uint16_t field :
+       std::initializer_list<std::uint16_t>{0x2000, 0x0001, 0x2001, 0x1fff, 0x3fff, 0x6000}) {
     SCOPED_TRACE(field);
     Bytes frame = syn(them, us);
     wire::store16(frame.data() + 20, field);

@@ -61,7 +61,8 @@ std::size_t NetPort::transmit(std::span<wire::TxFrame> frames) {
   return frames.size();
 }
 
-Net::Net(std::uint64_t seed, HostSetup first, HostSetup second, const std::function<void(CoreConfig&)>& adjust)
+Net::Net(std::uint64_t seed, HostSetup first, HostSetup second,
+         const std::function<void(CoreConfig&)>& adjust)
     : rng_(seed), now_(Time{std::chrono::microseconds{rng_.below(1u << 31)}}), pool_(1u << 15) {
   const HostSetup setups[2] = {std::move(first), std::move(second)};
   for (int h = 0; h < 2; ++h) {
@@ -113,7 +114,8 @@ void Net::inject(int host, std::uint16_t shard, std::span<const std::byte> frame
 }
 
 std::optional<FlowKey> flow_of(std::span<const std::byte> frame) {
-  if (frame.size() < 54 || wire::load16(frame.data() + 12) != 0x0800 || frame[14] != std::byte{0x45}) return std::nullopt;
+  if (frame.size() < 54 || wire::load16(frame.data() + 12) != 0x0800 || frame[14] != std::byte{0x45})
+    return std::nullopt;
   const std::byte* ip = frame.data() + 14;
   return FlowKey{{Ipv4Address{wire::load32(ip + 16)}, wire::load16(ip + 22)},
                  {Ipv4Address{wire::load32(ip + 12)}, wire::load16(ip + 20)}};

@@ -73,14 +73,17 @@ class Net {
  public:
   enum class Delivery : std::uint8_t { random, as_the_port_hashes };
 
-  Net(std::uint64_t seed, HostSetup first, HostSetup second, const std::function<void(CoreConfig&)>& adjust = {});
+  Net(std::uint64_t seed, HostSetup first, HostSetup second,
+      const std::function<void(CoreConfig&)>& adjust = {});
   /// Stops everything and checks that every buffer came back.
   ~Net();
   Net(const Net&) = delete;
 
   static constexpr Ipv4Address address(int host) { return {10, 0, 0, static_cast<std::uint8_t>(host + 1)}; }
   static constexpr MacAddress mac(int host) { return {{2, 0, 0, 0, 0, static_cast<std::uint8_t>(host + 1)}}; }
-  [[nodiscard]] std::uint16_t shards(int host) const { return static_cast<std::uint16_t>(hosts_[host].members.size()); }
+  [[nodiscard]] std::uint16_t shards(int host) const {
+    return static_cast<std::uint16_t>(hosts_[host].members.size());
+  }
   [[nodiscard]] Member& member(int host, std::uint16_t shard = 0) { return *hosts_[host].members[shard]; }
   [[nodiscard]] Core& core(int host, std::uint16_t shard = 0) { return member(host, shard).shard.core(); }
   [[nodiscard]] CoreStats stats(int host) const;

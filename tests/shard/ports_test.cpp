@@ -46,7 +46,8 @@ struct Ports : testing::Test {
 
 TEST_F(Ports, sec_A9__ten_thousand__one_more_than_the_last_predicts_none) {
   CoreConfig config = many();
-  config.seed = 6056;  // by chance a guess is right once in 64512, and with one seed in a thousand three times
+  config.seed =
+      6056;  // by chance a guess is right once in 64512, and with one seed in a thousand three times
   start(config);
   int right = 0;
   std::map<int, int> steps;
@@ -99,7 +100,8 @@ TEST_F(Ports, whole_range__each_exactly_once_before_any_comes_again) {
   }
   EXPECT_EQ(*seen.begin(), 40000);
   EXPECT_EQ(*seen.rbegin(), 40999);
-  for (int i = 0; i < 1000; ++i) EXPECT_EQ(open(first, false)->port, order[static_cast<std::size_t>(i)]) << "as late as it can be";
+  for (int i = 0; i < 1000; ++i)
+    EXPECT_EQ(open(first, false)->port, order[static_cast<std::size_t>(i)]) << "as late as it can be";
 }
 
 TEST_F(Ports, several_addresses__every_tuple_exactly_once) {

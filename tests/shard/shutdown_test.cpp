@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The order in which a core is shut down: drain (no more listeners, FIN for everybody), then abort (RST for everybody),
-// then the end of the loop. Layer: tests of the shard.
+// The order in which a core is shut down: drain (no more listeners, FIN for everybody), then abort (RST for
+// everybody), then the end of the loop. Layer: tests of the shard.
 #include <gtest/gtest.h>
 
 #include <set>
@@ -122,7 +122,8 @@ TEST(AbortAll, every_connection__one_reset_no_fin__reason_stopped) {
   EXPECT_EQ(Open::ended(o.client, CloseReason::stopped), n);
   EXPECT_EQ(Open::ended(o.server, CloseReason::reset_by_peer), n);
   const auto closed = o.pair.core(0).stats().closed;
-  EXPECT_EQ(closed[static_cast<std::size_t>(CloseReason::stopped)], n) << "the counter says what the callback says";
+  EXPECT_EQ(closed[static_cast<std::size_t>(CloseReason::stopped)], n)
+      << "the counter says what the callback says";
   EXPECT_EQ(closed[static_cast<std::size_t>(CloseReason::aborted)], 0u);
 }
 
@@ -187,7 +188,8 @@ TEST(Stop, in_the_middle_of_everything__on_closed_for_each_and_every_buffer_back
     const HandlerRef ref = *net.core(0).add_handler_ref(handler);
     for (; opened < 300; ++opened) ASSERT_TRUE(net.core(0).connect({Net::address(1), 80}, ref));
     for (int i = 0; i < 7; ++i) net.poll();
-    for (int i = 0; i < 50; ++i) ASSERT_TRUE(net.core(0).connect({Ipv4Address{10, 0, 9, 9}, 80}, ref));  // held
+    for (int i = 0; i < 50; ++i)
+      ASSERT_TRUE(net.core(0).connect({Ipv4Address{10, 0, 9, 9}, 80}, ref));  // held
     net.poll();
   }
   EXPECT_GT(handler.open, 0);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Several shards of one stack in one thread, every frame on a random one of them: no connection, no ARP answer, no ICMP
-// error is lost to it. Layer: tests of the shard; mesh_test.cpp has the plain cases and the hash itself.
+// Several shards of one stack in one thread, every frame on a random one of them: no connection, no ARP
+// answer, no ICMP error is lost to it. Layer: tests of the shard; mesh_test.cpp has the plain cases and the
+// hash itself.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -48,7 +49,8 @@ struct Fleet {
       server_refs.push_back(*net.core(1, s).add_handler_ref(server));
       EXPECT_TRUE(net.core(1, s).listen_with({any, 80}, server_refs.back()));
     }
-    for (std::uint16_t s = 0; s < net.shards(0); ++s) client_refs.push_back(*net.core(0, s).add_handler_ref(client));
+    for (std::uint16_t s = 0; s < net.shards(0); ++s)
+      client_refs.push_back(*net.core(0, s).add_handler_ref(client));
   }
   Expected<ConnId> connect(std::uint16_t from, ConnectOptions options = {}) {
     return net.core(0, from).connect({Net::address(1), 80}, client_refs[from], options);
@@ -60,7 +62,9 @@ struct Fleet {
     EXPECT_EQ(client.bytes, 5u * static_cast<std::size_t>(n));
     EXPECT_EQ(server.served, n);
   }
-  std::uint64_t drops(int host, Drop reason) { return net.stats(host).drops[static_cast<std::size_t>(reason)]; }
+  std::uint64_t drops(int host, Drop reason) {
+    return net.stats(host).drops[static_cast<std::size_t>(reason)];
+  }
   Net net;
   Server server;
   Client client;
@@ -70,8 +74,9 @@ struct Fleet {
 /// Queues by the low seven bits of the hash, in turn, as drivers set it up.
 shard::RssTable rss_table(std::uint16_t queues) {
   shard::RssTable table;
-  table.key = {0x6d, 0x5a, 0x56, 0xda, 0x25, 0x5b, 0x0e, 0xc2, 0x41, 0x67, 0x25, 0x3d, 0x43, 0xa3, 0x8f, 0xb0, 0xd0, 0xca, 0x2b, 0xcb,
-               0xae, 0x7b, 0x30, 0xb4, 0x77, 0xcb, 0x2d, 0xa3, 0x80, 0x30, 0xf2, 0x0c, 0x6a, 0x42, 0xb7, 0x3b, 0xbe, 0xac, 0x01, 0xfa};
+  table.key = {0x6d, 0x5a, 0x56, 0xda, 0x25, 0x5b, 0x0e, 0xc2, 0x41, 0x67, 0x25, 0x3d, 0x43, 0xa3,
+               0x8f, 0xb0, 0xd0, 0xca, 0x2b, 0xcb, 0xae, 0x7b, 0x30, 0xb4, 0x77, 0xcb, 0x2d, 0xa3,
+               0x80, 0x30, 0xf2, 0x0c, 0x6a, 0x42, 0xb7, 0x3b, 0xbe, 0xac, 0x01, 0xfa};
   for (std::uint16_t i = 0; i < 128; ++i) table.indirection.push_back(static_cast<std::uint16_t>(i % queues));
   return table;
 }
@@ -93,16 +98,19 @@ TEST_P(Fleets, both_ends_sharded_every_frame_anywhere__no_connection_is_lost_and
     EXPECT_EQ(s.resets_out, 0u);
     EXPECT_EQ(s.drops[static_cast<std::size_t>(Drop::steering_ring_full)], 0u);
     // Of k shards one is right: (k - 1) / k of all segments are handed over.
-    const double share = static_cast<double>(s.handed_over) / static_cast<double>(s.segments_in + s.handed_over);
+    const double share =
+        static_cast<double>(s.handed_over) / static_cast<double>(s.segments_in + s.handed_over);
     EXPECT_GT(s.handed_over, s.segments_in / 3);
     EXPECT_LT(share, 0.6);
     for (std::uint16_t i = 0; i < GetParam(); ++i)
-      EXPECT_GT(f.net.core(host, i).stats().established, static_cast<std::uint64_t>(n) / GetParam() / 2) << "shard " << i;
+      EXPECT_GT(f.net.core(host, i).stats().established, static_cast<std::uint64_t>(n) / GetParam() / 2)
+          << "shard " << i;
   }
 }
 
 TEST_P(Fleets, with_loss__every_connection_ends_in_order) {
-  // A server that is patient: after two SYN-ACKs without an answer the default gives up, which loss alone can bring about.
+  // A server that is patient: after two SYN-ACKs without an answer the default gives up, which loss alone can
+  // bring about.
   Fleet f{{GetParam(), {}}, {GetParam(), {}}, [](CoreConfig& c) { c.tcp.syn_ack_retries = 10; }};
   f.net.loss = 0.05;
   const int n = 300;
@@ -157,7 +165,8 @@ TEST_P(Fleets, arp__one_shard_hears_it_and_all_know) {
   int replies = 0;
   f.net.watch = [&](int from, std::span<const std::byte> frame) {
     const auto arp = as_arp(frame);
-    replies += from == 0 && arp && arp->packet.operation == wire::ArpOperation::reply && arp->destination == mac;
+    replies +=
+        from == 0 && arp && arp->packet.operation == wire::ArpOperation::reply && arp->destination == mac;
   };
   f.net.inject(0, 1, arp_request(mac, who, Net::address(0)));
   f.net.run_for(1ms);
@@ -196,8 +205,9 @@ TEST_P(Fleets, icmp_error__heard_by_another_shard__ends_the_connect_it_is_about)
   f.net.poll();
   ASSERT_TRUE(syn);
   const std::span<const std::byte> quote = std::span{*syn}.subspan(14, 28);
-  f.net.inject(0, 1, icmp_frame({Net::mac(1), Net::mac(0), Net::address(1), Net::address(0)}, wire::icmp::destination_unreachable, 3,
-                                0, quote));
+  f.net.inject(0, 1,
+               icmp_frame({Net::mac(1), Net::mac(0), Net::address(1), Net::address(0)},
+                          wire::icmp::destination_unreachable, 3, 0, quote));
   f.net.run_for(1ms);
   EXPECT_EQ(f.client.other, 1);
   EXPECT_EQ(f.client.last, CloseReason::unreachable);
@@ -256,7 +266,8 @@ TEST_P(Fleets, stopped_with_frames_between_the_shards__every_buffer_comes_back) 
   for (int i = 0; i < 1000 && waiting == 0; ++i) {
     f.net.poll();
     f.net.poll();
-    for (std::uint16_t s = 0; s + 1 < GetParam(); ++s) waiting += f.net.mesh(1).ring(static_cast<std::uint16_t>(GetParam() - 1), s).size();
+    for (std::uint16_t s = 0; s + 1 < GetParam(); ++s)
+      waiting += f.net.mesh(1).ring(static_cast<std::uint16_t>(GetParam() - 1), s).size();
   }
   EXPECT_GT(waiting, 0u);
 }

@@ -104,7 +104,7 @@ TEST(Post, from_two_threads__every_task_runs_once_in_its_order_on_the_core) {
   };
   struct Sender {
     std::vector<Task> tasks;
-    std::vector<int> runs;        // plain: the core's thread alone touches it
+    std::vector<int> runs;  // plain: the core's thread alone touches it
     std::uint32_t next = 0;
     bool in_order = true, on_core = true;
     std::thread::id core_thread;
