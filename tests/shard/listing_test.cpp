@@ -76,6 +76,7 @@ TEST(Listing, from_another_thread__every_line_is_one_that_was_true) {
     while (p->poll()) {
     }
   }
+  while (lists.load() == 0) std::this_thread::yield();  // on a busy machine it has not had a turn yet
   stop = true;
   reader.join();
   EXPECT_GT(lists.load(), 0u);
