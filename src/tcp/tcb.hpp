@@ -63,6 +63,10 @@ enum TcbFlag : std::uint32_t {
   judging = 1u << 27,           ///< a data callback runs: what is unread is known when it returns, not before
 };
 
+/// One bit each, of what few connections have.
+enum TcbMoreFlag : std::uint32_t {
+};
+
 /// 256 bytes: two lines that every segment touches, two that timers, queues and loss touch.
 struct alignas(64) Tcb {
   // --- line 0: what an arriving segment is compared with ------------------------------------------------------
@@ -129,8 +133,11 @@ struct alignas(64) Tcb {
   std::uint8_t send_wraps = 0;        // times snd_una passed iss again: bytes_sent beyond 4 GiB
   std::uint8_t receive_wraps = 0;
   CongestionControl congestion = CongestionControl::new_reno;
+
+  // --- line 4: rarely --------------------------------------------------------------------------------------
+  std::uint32_t more_flags = 0;       // TcbMoreFlag
 };
-static_assert(sizeof(Tcb) == 256);
+static_assert(sizeof(Tcb) <= 320);
 
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Winvalid-offsetof"  // the hook of `timer` has a base class; the layout is plain all the same
