@@ -66,6 +66,8 @@ struct ConnStats {
   std::uint32_t slow_start_threshold = 0; ///< bytes
   std::uint32_t mss = 0;                  ///< payload bytes of a full segment we send
   std::uint32_t flight = 0;               ///< bytes sent and not acknowledged
+  std::uint32_t sacked = 0;               ///< bytes of it that the peer says to have beyond a gap (RFC 2018)
+  std::uint32_t lost = 0;                 ///< bytes of it that are taken for lost, sent again or not
   std::uint32_t queued = 0;               ///< bytes in the send queue, flight included
   std::uint32_t unread = 0;               ///< bytes received in order and not consumed
   std::uint32_t out_of_order = 0;         ///< bytes received beyond a gap

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "tcp/invariants.hpp"
+#include "tcp/flights.hpp"
 #include "tcp/lifetime.hpp"
 #include "tcp/output.hpp"
 #include "tcp/timeouts.hpp"
@@ -217,6 +218,7 @@ void Shard::run_timers(FrameSource source) {
     fire(ctx);
   });
   tcp::expire_time_wait(cx_, max_timers);
+  tcp::expire_flights(cx_, max_timers);
   for (const Ipv4Address address : wanted_) send_arp_request(address, source);
   wanted_.clear();
   for (std::size_t i = 0; i < max_questions; ++i) {

@@ -103,8 +103,8 @@ Tcb* open_active(Context& cx, const FlowKey& key, std::uint64_t hash, std::uint1
   set(*tcb, active_open | rtt_timing);
   tcb->handler = handler;
   tcb->congestion = cx.config.tcp.congestion_control;
-  tcb->iss = tcb->snd_una = tcb->recover = tcb->rtx_nxt = initial.iss;
-  tcb->snd_nxt = tcb->rtt_seq = initial.iss + 1;
+  tcb->iss = tcb->snd_una = initial.iss;
+  tcb->snd_nxt = initial.iss + 1;
   tcb->rtt_time_us = cx.now_us;
   tcb->ts_offset = initial.ts_offset;
   set_state(*tcb, State::syn_sent);
@@ -271,6 +271,10 @@ ConnStats status(const Context& cx, const Tcb& tcb) {
   s.slow_start_threshold = tcb.ssthresh;
   s.mss = tcb.snd_mss;
   s.flight = distance(tcb.snd_una, tcb.snd_nxt);
+  if (tcb.flight != nullptr) {
+    s.sacked = tcb.flight->sacked;
+    s.lost = tcb.flight->lost;
+  }
   s.queued = tcb.send_queued;
   s.unread = unread_bytes(tcb);
   s.out_of_order = tcb.receive != nullptr ? tcb.receive->beyond.bytes() : 0;

@@ -13,9 +13,9 @@
 #include "ds/timer_wheel.hpp"
 #include "handfast/config.hpp"
 #include "handfast/core.hpp"
+#include "tcp/flight.hpp"
 #include "tcp/half_open.hpp"
 #include "tcp/receive_buffer.hpp"
-#include "tcp/scoreboard.hpp"
 #include "tcp/secrets.hpp"
 #include "tcp/tcb.hpp"
 #include "tcp/time_wait.hpp"
@@ -87,7 +87,8 @@ struct Context {
   ChunkPool chunks;
   ds::ObjectPool<Extent> extents;
   ds::ObjectPool<ReceiveBuffer> receive_buffers;
-  ds::ObjectPool<Scoreboard> scoreboards;
+  ds::ObjectPool<Flight> flights;
+  IdleFlights idle_flights;             // nothing in flight; given back after a while, oldest first
 
   ds::TimerWheel tcb_wheel;
   ds::TimerWheel half_open_wheel;

@@ -59,7 +59,7 @@ Tcb* promote(Context& cx, const FlowKey& key, std::uint16_t listener_index, cons
   if (tcb == nullptr) return nullptr;
   set(*tcb, in_hand);
   set_state(*tcb, State::syn_received);
-  tcb->iss = tcb->snd_una = tcb->recover = tcb->rtx_nxt = h.iss;
+  tcb->iss = tcb->snd_una = h.iss;
   tcb->snd_nxt = h.iss + 1;
   tcb->irs = h.irs;
   tcb->rcv_nxt = tcb->last_ack_sent = h.irs + 1;
@@ -133,7 +133,6 @@ Verdict promote_half_open(Context& cx, HalfOpen& half, std::uint64_t hash, const
   set(*tcb, in_table);
   if (!half.sent_again) {
     set(*tcb, rtt_timing);
-    tcb->rtt_seq = tcb->snd_nxt;
     tcb->rtt_time_us = half.sent_us;
   } else {
     set(*tcb, syn_retransmitted);

@@ -193,7 +193,9 @@ void send_window_probe(Context& cx, Tcb& tcb) {
   segment->payload_length = 1;
   commit_segment(cx, tcb);
   ++cx.stats.zero_window_probes;
-  if (tcb.snd_nxt == tcb.snd_una) tcb.snd_nxt += 1;
+  if (tcb.snd_nxt != tcb.snd_una) return;
+  tcb.snd_nxt += 1;
+  tcb.more_flags |= probe_out;
 }
 
 void send_reset(Context& cx, Tcb& tcb) {

@@ -160,6 +160,11 @@ bool ack_is_plausible(const Tcb& tcb, Seq ack) {
   return distance(ack, tcb.snd_una) <= back;
 }
 
+void forget_place(Flight& flight, const Extent* extent) {
+  if (flight.new_place.extent == extent) flight.new_place = {};
+  if (flight.again_place.extent == extent) flight.again_place = {};
+}
+
 /// Takes acknowledged bytes off the front of the send queue. `acked` counts sequence space.
 void take_off_queue(Context& cx, Tcb& tcb, std::uint32_t bytes) {
   tcb.send_queued -= bytes;
@@ -172,25 +177,32 @@ void take_off_queue(Context& cx, Tcb& tcb, std::uint32_t bytes) {
     }
     bytes -= extent->length;
     tcb.send_head = extent->next;
+    if (tcb.flight != nullptr) forget_place(*tcb.flight, extent);
     release_extent(cx, *extent);
   }
   if (tcb.send_head == nullptr) tcb.send_tail = nullptr;
 }
 
-void sample_rtt(Arrival& a, Seq ack) {
+/// Without a flight: what was out left as one segment, or was a SYN.
+void sample_rtt(Arrival& a) {
   Tcb& tcb = a.tcb;
   if (has(tcb, rtt_timing)) {
-    if (before(ack, tcb.rtt_seq)) return;
     clear(tcb, rtt_timing);
     take_rtt_sample(a.cx, tcb, a.cx.now_us - tcb.rtt_time_us);
   } else if (has(tcb, ts_enabled) && a.options.has_timestamps && a.options.ts_ecr != 0) {
-    // The timed segment was sent again; the echo tells which copy this answers (RFC 7323 section 4).
+    // It was sent again; the echo tells which copy this answers (RFC 7323 section 4).
     const std::uint32_t ms = ts_now(a.cx, tcb) - a.options.ts_ecr;
     if (ms < 1u << 22) take_rtt_sample(a.cx, tcb, ms * 1000);
   }
 }
 
-/// SND.UNA moves to `ack`: queue, RTT, recovery, timer.
+/// Slow start and congestion avoidance of a connection without a flight: one segment at a time, so the window grows
+/// where it is as small as that.
+void grow_without_flight(Tcb& tcb, std::uint32_t acked) {
+  if (has(tcb, cwnd_limited) && tcb.cwnd < tcb.ssthresh) tcb.cwnd += std::min<std::uint32_t>(acked, tcb.snd_mss);
+}
+
+/// SND.UNA moves to `ack`: queue, RTT, timer. What recovery makes of it comes after that.
 void acknowledge(Arrival& a, Seq ack) {
   Context& cx = a.cx;
   Tcb& tcb = a.tcb;
@@ -203,25 +215,57 @@ void acknowledge(Arrival& a, Seq ack) {
   }
   const std::uint32_t data = std::min(bytes, tcb.send_queued);
   if (distance(tcb.iss, ack) < distance(tcb.iss, tcb.snd_una)) ++tcb.send_wraps;
-  sample_rtt(a, ack);
+  if (tcb.flight == nullptr) {
+    if (ack == tcb.snd_nxt) sample_rtt(a);
+    grow_without_flight(tcb, bytes);
+  }
   tcb.snd_una = ack;
   if (data != 0) take_off_queue(cx, tcb, data);
   a.verdict.acked += data;
-  on_new_ack(cx, tcb, bytes);
+  tcb.backoff = 0;
+  tcb.progress_ms = cx.now_ms;
+  tcb.more_flags &= ~std::uint32_t{probe_out};
+  clear(tcb, persist);
   if (tcb.snd_una == tcb.snd_nxt)
     tcb.rtx_deadline = never;  // RFC 6298 (5.2)
-  else
+  else if (tcb.flight == nullptr)
     start_retransmission_timer(cx, tcb);  // (5.3)
-  clear(tcb, persist);
 }
 
-/// RFC 5681 section 2, and with SACK any ACK that brings news (RFC 6675 section 2).
-bool is_duplicate_ack(const Arrival& a, bool sack_news) {
+/// RFC 5681 section 2: nothing in it but the number that is known already.
+bool is_duplicate_ack(const Arrival& a) {
   const Tcb& tcb = a.tcb;
-  if (a.segment.ack != tcb.snd_una || tcb.snd_una == tcb.snd_nxt) return false;
-  if (sack_news) return true;
-  if (has(tcb, sack_enabled) && tcb.recovery != Recovery::open) return false;
-  return a.segment.length() == 0 && (std::uint32_t{a.segment.window} << tcb.snd_wscale) == tcb.snd_wnd && tcb.snd_wnd != 0;
+  return a.segment.ack == tcb.snd_una && tcb.snd_una != tcb.snd_nxt && a.segment.length() == 0 &&
+         (std::uint32_t{a.segment.window} << tcb.snd_wscale) == tcb.snd_wnd && tcb.snd_wnd != 0;
+}
+
+/// dup_acks stand for segments that have left the network where there is no SACK: those that are acknowledged now do
+/// not count any more.
+void settle_duplicates(Tcb& tcb, std::uint32_t acked) {
+  const std::uint32_t segments = acked / std::max<std::uint32_t>(tcb.snd_mss, 1);
+  const bool partial = tcb.recovery == Recovery::fast && !has(tcb, sack_enabled) && segments != 0;
+  tcb.dup_acks = partial ? static_cast<std::uint8_t>(tcb.dup_acks - std::min<std::uint32_t>(tcb.dup_acks, segments - 1)) : std::uint8_t{0};
+}
+
+/// The same with a flight: its records say what has arrived, and recovery what follows.
+void acknowledge_flight(Arrival& a, Seq ack) {
+  Tcb& tcb = a.tcb;
+  Flight& flight = *tcb.flight;
+  AckArrival arrival;
+  arrival.prior_una = tcb.snd_una;
+  arrival.duplicate = is_duplicate_ack(a);
+  arrival.ece = a.segment.has(wire::ece);
+  arrival.has_echo = a.options.has_timestamps;
+  arrival.echo = a.options.ts_ecr;
+  const Delivery delivery = deliver_ack(a.cx, tcb, flight, ack, a.options);
+  if (after(ack, tcb.snd_una)) {
+    acknowledge(a, ack);
+    settle_duplicates(tcb, delivery.acked);
+  } else if ((arrival.duplicate || delivery.sack_block) && tcb.dup_acks != 0xff) {
+    ++tcb.dup_acks;
+  }
+  react_to_ack(a.cx, tcb, flight, delivery, arrival);
+  mark_dirty(a.cx, tcb);
 }
 
 /// SND.WND of the segment; not scaled in one with SYN (RFC 7323 section 2.2).
@@ -246,8 +290,9 @@ void update_window(Arrival& a) {
   clear(tcb, persist);
   tcb.rtx_deadline = never;
   tcb.backoff = 0;
-  // The probe's byte was not taken while the window was shut: send it again, as part of what follows.
-  if (tcb.snd_una != tcb.snd_nxt) resend_flight(a.cx, tcb);
+  // A probe's byte was not taken while the window was shut, and leaves again with what follows; neither was what had been
+  // sent before it was shut.
+  if (tcb.snd_una != tcb.snd_nxt && (tcb.more_flags & probe_out) == 0) resend_flight(a.cx, tcb);
 }
 
 bool fin_is_acked(const Tcb& tcb) { return has(tcb, fin_sent) && tcb.snd_una == tcb.snd_nxt; }
@@ -282,15 +327,14 @@ Step process_ack(Arrival& a) {
       static_cast<std::int32_t>(a.options.ts_val - tcb.ts_recent) >= 0)
     tcb.ts_recent = a.options.ts_val;
   tcb.heard_ms = cx.now_ms;
-  bool sack_news = false;
-  if (a.options.sack_count != 0 && has(tcb, sack_enabled) && !before(ack, tcb.snd_una))
-    sack_news = apply_sack(cx, tcb, a.options);
-  if (after(ack, tcb.snd_una)) {
+  if (tcb.flight != nullptr) {
+    if (!before(ack, tcb.snd_una) && tcb.snd_una != tcb.snd_nxt) acknowledge_flight(a, ack);
+  } else if (after(ack, tcb.snd_una)) {
     acknowledge(a, ack);
+    tcb.dup_acks = 0;
     mark_dirty(cx, tcb);
-  } else if (is_duplicate_ack(a, sack_news)) {
-    on_duplicate_ack(cx, tcb);
-    mark_dirty(cx, tcb);
+  } else if (is_duplicate_ack(a) && tcb.dup_acks != 0xff) {
+    ++tcb.dup_acks;
   }
   update_window(a);
   // A probe was answered: the peer lives (section 3.8.6.1: the connection may stay open as long as it does).

@@ -17,7 +17,7 @@
 namespace handfast::tcp {
 
 struct ReceiveBuffer;
-struct Scoreboard;
+struct Flight;
 
 /// A deadline that is not set.
 inline constexpr Time never = Time::max();
@@ -25,8 +25,8 @@ inline constexpr Time never = Time::max();
 /// Where loss recovery stands.
 enum class Recovery : std::uint8_t {
   open,     ///< nothing known to be lost
-  fast,     ///< fast recovery (RFC 6582, 6675) until snd_una reaches recover
-  timeout,  ///< after the retransmission timer: all below recover is sent again (RFC 5681 section 3.1)
+  fast,     ///< fast recovery (RFC 6582, 6675, 8985) until snd_una reaches Flight::recover
+  timeout,  ///< after the retransmission timer, until then too (RFC 5681 section 3.1)
 };
 
 /// One bit each; the comment is what holds while it is set.
@@ -52,7 +52,7 @@ enum TcbFlag : std::uint32_t {
   in_table = 1u << 18,          ///< the flow table has this block's slot
   accept_pending = 1u << 19,    ///< waits in its listener's queue: the application does not know of it yet
   keepalive_on = 1u << 20,
-  rtt_timing = 1u << 21,        ///< rtt_seq was sent at rtt_time and not sent again (Karn)
+  rtt_timing = 1u << 21,        ///< without a flight: what is out left once, at rtt_time (Karn)
   syn_retransmitted = 1u << 22, ///< RFC 6298 (5.7)
   override_due = 1u << 23,      ///< the SWS override timer fired: send what there is
   in_hand = 1u << 24,           ///< the shard is busy with it, and looks at `ended` when it is done
@@ -65,6 +65,11 @@ enum TcbFlag : std::uint32_t {
 
 /// One bit each, of what few connections have.
 enum TcbMoreFlag : std::uint32_t {
+  probe_out = 1u << 0,          ///< snd_nxt - 1 left as a zero-window probe alone: it was not taken, and goes with the next data
+  ecn_on = 1u << 1,             ///< both SYNs agreed (RFC 3168 section 6.1.1)
+  ece_due = 1u << 2,            ///< CE was seen: ECE on every ACK until CWR comes
+  cwr_due = 1u << 3,            ///< the next new data has CWR
+  ce_seen = 1u << 4,            ///< DCTCP.CE: the last data segment had CE (RFC 8257 section 3.2)
 };
 
 /// 256 bytes: two lines that every segment touches, two that timers, queues and loss touch.
@@ -73,7 +78,7 @@ struct alignas(64) Tcb {
   FlowKey key;                     // written by publish() alone
   std::uint32_t generation = 0;    // the slab's; odd while in use
   Seq snd_una;                     // oldest unacknowledged; snd_una <= snd_nxt
-  Seq snd_nxt;                     // next never sent (never pulled back: see rtx_nxt)
+  Seq snd_nxt;                     // next never sent (never pulled back)
   Seq snd_wl1, snd_wl2;            // segment of the last window update
   std::uint32_t snd_wnd = 0;       // offered by the peer, unscaled bytes beyond snd_una at that update
   std::uint32_t max_snd_wnd = 0;   // largest ever offered (RFC 5961 section 5.2, SWS)
@@ -109,19 +114,15 @@ struct alignas(64) Tcb {
   Time idle_deadline = never;      // keep-alive, or the end of an orphan's FIN-WAIT-2
   Time app_deadline = never;       // the application's own
   ReceiveBuffer* receive = nullptr;  // null while nothing is unread or out of order
-  Scoreboard* scoreboard = nullptr;  // null while the peer has SACKed nothing
+  Flight* flight = nullptr;        // null while at most one segment is in flight, and it was not lost
 
   // --- line 3: cold -----------------------------------------------------------------------------------------
   Seq iss, irs;                       // initial sequence numbers
-  Seq recover;                        // snd_nxt when recovery began (RFC 6582)
-  Seq rtx_nxt;                        // what lies between snd_una and this was sent again in this recovery
-  Seq rtt_seq;                        // the timed byte, while rtt_timing
-  std::uint32_t rtt_time_us = 0;      // when it left; microseconds of the shard's clock, wrapping
+  std::uint32_t rtt_time_us = 0;      // without a flight: when what is out left last; microseconds, wrapping
   std::uint32_t srtt_us = 0;          // 0: no sample yet
   std::uint32_t rttvar_us = 0;
   std::uint32_t rto_us = 0;           // without backoff
   std::uint32_t next_free = 0;        // the slab's; the listener's accept queue while accept_pending
-  std::uint32_t cwnd_acked = 0;       // bytes acknowledged towards the next increase (RFC 3465)
   std::uint32_t progress_ms = 0;      // since when nothing new was acknowledged: R2 counts from here
   std::uint32_t challenge_ms = 0;     // start of the second that challenge_sent counts
   std::uint16_t user_timeout_ds = 0;  // tenths of a second; 0: R2

@@ -6,6 +6,7 @@
 
 #include "tcp/lifetime.hpp"
 #include "tcp/output.hpp"
+#include "tcp/rack.hpp"
 #include "tcp/recovery.hpp"
 #include "tcp/rtt.hpp"
 #include "tcp/state.hpp"
@@ -41,9 +42,31 @@ void syn_timeout(Context& cx, Tcb& tcb) {
   send_syn(cx, tcb);
 }
 
+/// Is the one segment that is out without a flight to be probed for, rather than timed out (RFC 8985 section 7.2)?
+bool is_probe_of_one(const Tcb& tcb) { return tcb.flight == nullptr && has(tcb, sack_enabled) && tcb.backoff == 0 && has(tcb, rtt_timing); }
+
+void tail_probe(Context& cx, Tcb& tcb, Flight& flight) {
+  flight.probe_deadline = never;
+  send_tail_probe(cx, tcb, flight);
+  restart_rto(cx, tcb, flight);  // rfc8985 7.3
+  set_alarm(cx, tcb, flight);
+}
+
 void retransmission_timeout(Context& cx, Tcb& tcb) {
   if (!has(tcb, syn_acked)) {
     syn_timeout(cx, tcb);
+    return;
+  }
+  if (is_probe_of_one(tcb) && take_flight(cx, tcb) != nullptr) {
+    tail_probe(cx, tcb, *tcb.flight);
+    return;
+  }
+  if (tcb.flight != nullptr && tcb.flight->alarm != Flight::Alarm::retransmission) {
+    if (tcb.flight->alarm == Flight::Alarm::tail_probe)
+      tail_probe(cx, tcb, *tcb.flight);
+    else
+      on_reordering_timeout(cx, tcb, *tcb.flight);
+    mark_dirty(cx, tcb);
     return;
   }
   if (gave_up(cx, tcb)) {
@@ -53,6 +76,7 @@ void retransmission_timeout(Context& cx, Tcb& tcb) {
   on_retransmission_timeout(cx, tcb);  // RFC 6298 (5.4)
   count_backoff(tcb);                  // (5.5)
   start_retransmission_timer(cx, tcb);
+  if (tcb.flight == nullptr) resend_without_flight(cx, tcb);
   mark_dirty(cx, tcb);
 }
 
@@ -105,7 +129,13 @@ void idle_timeout(Context& cx, Tcb& tcb) {
 }  // namespace
 
 void start_retransmission_timer(Context& cx, Tcb& tcb) {
-  tcb.rtx_deadline = cx.now + current_rto(cx, tcb);
+  Duration timeout = current_rto(cx, tcb);
+  if (tcb.flight != nullptr) {
+    tcb.flight->rto_deadline = cx.now + timeout;
+  } else if (is_probe_of_one(tcb) && timeout > tail_probe_ack_delay) {
+    timeout = std::min(timeout, probe_timeout(tcb, true));
+  }
+  tcb.rtx_deadline = cx.now + timeout;
   arm_for(cx, tcb, tcb.rtx_deadline);
 }
 
@@ -154,7 +184,11 @@ bool connection_timer(Context& cx, Tcb& tcb) {
     if (has(tcb, ended)) return false;
   }
   const bool application = take(tcb.app_deadline);
-  const Time next = std::min({tcb.rtx_deadline, tcb.ack_deadline, tcb.idle_deadline, tcb.app_deadline});
+  Time next = std::min({tcb.rtx_deadline, tcb.ack_deadline, tcb.idle_deadline, tcb.app_deadline});
+  if (tcb.flight != nullptr) {
+    if (take(tcb.flight->pace_deadline)) mark_dirty(cx, tcb);
+    next = std::min(next, tcb.flight->pace_deadline);
+  }
   if (next != never) arm_for(cx, tcb, next);
   return application;
 }
