@@ -22,6 +22,10 @@ tl::unexpected<Error> error(ErrorKind kind, std::string what, std::string remedy
   return tl::unexpected(Error{kind, std::move(what), std::move(remedy)});
 }
 
+tl::unexpected<Error> no_such_dscp(std::uint8_t dscp) {
+  return error(ErrorKind::usage, "there is no code point " + std::to_string(dscp), "give a dscp from 0 to 63");
+}
+
 }  // namespace
 
 Shard::Shard(const CoreConfig& config, Time start, Mesh* mesh)
@@ -85,6 +89,8 @@ Expected<ListenerId> Shard::listen(Endpoint local, HandlerRef handler, ListenOpt
   if (!local.address.is_any() && !is_local(local.address))
     return error(ErrorKind::usage, local.address.to_string() + " is not an address of this stack",
                  "listen on `any` or on one that --address gives");
+  if (options.dscp > max_dscp) return no_such_dscp(options.dscp);
+  // MUST-41: a listener of its own, or an error. MUST-42: connections from this port, in whatever state, do not matter.
   for (std::uint16_t i = listener_by_port_[local.port]; i != no_listener; i = cx_.listeners[i].next_same_port)
     if (cx_.listeners[i].local.address == local.address)
       return error(ErrorKind::address_in_use, local.to_string() + " has a listener already", "close that one first, or choose another port");
@@ -98,6 +104,7 @@ Expected<ListenerId> Shard::listen(Endpoint local, HandlerRef handler, ListenOpt
   place->handler = handler.index;
   place->open = true;
   place->paused = options.paused;
+  place->dscp = options.dscp;
   const auto index = static_cast<std::uint16_t>(place - cx_.listeners.begin());
   // A specific address is found before `any`.
   std::uint16_t& first = listener_by_port_[local.port];
@@ -155,6 +162,8 @@ Expected<ConnId> Shard::connect(Endpoint remote, HandlerRef handler, ConnectOpti
     return error(ErrorKind::usage, remote.to_string() + " cannot be connected to", "give a unicast address and a port from 1 to 65535");
   if (!options.local.address.is_any() && !is_local(options.local.address))
     return error(ErrorKind::usage, options.local.address.to_string() + " is not an address of this stack", "use one that --address gives");
+  if (options.dscp > max_dscp) return no_such_dscp(options.dscp);
+  // MUST-43, MUST-44: the caller's local address, or one of ours.
   const auto key = choose_tuple(remote, options.local);
   if (!key)
     return error(options.local.port != 0 ? ErrorKind::address_in_use : ErrorKind::exhausted,
@@ -165,6 +174,7 @@ Expected<ConnId> Shard::connect(Endpoint remote, HandlerRef handler, ConnectOpti
   if (tcb == nullptr)
     return error(ErrorKind::exhausted, "the table of " + std::to_string(cx_.tcbs.capacity()) + " connections is full",
                  "raise Limits::connections");
+  if (options.dscp != 0) tcp::set_dscp(*tcb, options.dscp);  // MUST-48
   start_state(*tcb);
   return id_of(*tcb);
 }
