@@ -18,6 +18,12 @@ constexpr std::uint16_t no_listener = 0xffff;
 constexpr std::size_t scratch_bytes = 64 * 1024;
 constexpr std::size_t aborts_per_poll = 64;
 
+/// MUST-46: what no host on the other side of a wire can have.
+bool cannot_be_a_peer(const LinkConfig& link, Ipv4Address address) {
+  return address.is_this_network() || address.is_loopback() || address.is_multicast() || address.is_reserved() ||
+         link.address.is_broadcast(address);
+}
+
 tl::unexpected<Error> error(ErrorKind kind, std::string what, std::string remedy) {
   return tl::unexpected(Error{kind, std::move(what), std::move(remedy)});
 }
@@ -156,9 +162,7 @@ void Shard::set_paused(ListenerId id, bool paused) {
 
 Expected<ConnId> Shard::connect(Endpoint remote, HandlerRef handler, ConnectOptions options) {
   if (handler.index >= handlers_.size()) return error(ErrorKind::usage, "no such handler", "pass what add_handler returned");
-  // MUST-46 and MUST-57: no broadcast, no multicast, no unspecified address.
-  if (remote.port == 0 || remote.address.is_any() || remote.address.is_multicast() || remote.address.is_reserved() ||
-      cx_.config.link.address.is_broadcast(remote.address))
+  if (remote.port == 0 || cannot_be_a_peer(cx_.config.link, remote.address))
     return error(ErrorKind::usage, remote.to_string() + " cannot be connected to", "give a unicast address and a port from 1 to 65535");
   if (!options.local.address.is_any() && !is_local(options.local.address))
     return error(ErrorKind::usage, options.local.address.to_string() + " is not an address of this stack", "use one that --address gives");
