@@ -46,7 +46,7 @@ struct TcpConfig {
   /// 100 s or more by SHLD-11. Zero-window probes that are answered do not count.
   Duration r2_timeout = 300s;
 
-  /// Longest delay of an ACK; at most 500 ms by MUST-59.  Every second full segment is acknowledged at once.
+  /// Longest delay of an ACK; less than 500 ms by MUST-40. Every second full segment is acknowledged at once.
   Duration delayed_ack = 40ms;
   /// Nagle's algorithm; SHLD-7. Off with Conn::set_nodelay as well (MUST-17).
   bool nagle = true;

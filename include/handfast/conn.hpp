@@ -77,6 +77,7 @@ struct ConnStats {
   std::uint64_t bytes_sent = 0;           ///< acknowledged by the peer
   std::uint64_t bytes_received = 0;       ///< in order
   bool timestamps = false, sack = false, window_scale = false;
+  std::uint8_t dscp = 0;                  ///< of what we send; 0..63
 };
 
 /// A received buffer that the application took over with RxView::take(): move-only, given back when destroyed.
@@ -213,6 +214,9 @@ class Conn {
 
   void set_nodelay(bool on);
   void set_keepalive(bool on);
+  /// The differentiated services code point of segments described from now on, retransmissions included; 0..63, or
+  /// nothing changes and it says false. RFC 9293 SHLD-21; an application seldom has a reason to (SHLD-23).
+  bool set_dscp(std::uint8_t dscp);
   /// Ends the connection (timed_out) when data stays unacknowledged for longer (RFC 5482, local part). 0: R2.
   void set_user_timeout(Duration limit);
 

@@ -32,11 +32,16 @@ struct ListenOptions {
   std::uint32_t backlog = 4096;
   /// Starts paused: connections are established and wait, up to the backlog, until resume().
   bool paused = false;
+  /// Differentiated services code point of all its connections' segments, from the SYN-ACK on; 0..63. RFC 2474,
+  /// RFC 9293 MUST-48.
+  std::uint8_t dscp = 0;
 };
 
 struct ConnectOptions {
   /// Local address and port; zero: chosen (RFC 6056).
   Endpoint local{};
+  /// Differentiated services code point of all its segments, from the SYN on; 0..63. RFC 2474, RFC 9293 MUST-48.
+  std::uint8_t dscp = 0;
 };
 
 /// Counters of one core; all but the gauges only grow. A copy, taken on the core (or from any thread: then each

@@ -32,6 +32,7 @@ enum class Drop : std::uint8_t {
   ip_martian_source,
   ip_not_for_us,
   ip_unknown_protocol,
+  ip_source_route,
   // ICMP
   icmp_truncated,
   icmp_checksum,

@@ -43,7 +43,7 @@ void check_tcp(Checker& check, const TcpConfig& tcp, const LinkConfig& link) {
   check.range("tcp.rto_max", tcp.rto_max, Duration{100ms}, Duration{1h});
   check.range("tcp.connect_timeout", tcp.connect_timeout, Duration{100ms}, Duration{1h});
   check.range("tcp.r2_timeout", tcp.r2_timeout, Duration{1s}, Duration{24h});
-  check.range("tcp.delayed_ack", tcp.delayed_ack, Duration{0}, Duration{500ms});
+  check.range("tcp.delayed_ack", tcp.delayed_ack, Duration{0}, Duration{499ms});  // MUST-40
   check.range("tcp.override_timeout", tcp.override_timeout, Duration{100ms}, Duration{1s});
   check.range("tcp.receive_buffer", tcp.receive_buffer, 2048u, tcp::max_receive_buffer);
   check.range("tcp.send_buffer", tcp.send_buffer, 2048u, 1u << 30);

@@ -106,6 +106,12 @@ void Conn::set_keepalive(bool on) {
   if (on && open) tcp::start_keepalive_timer(shard_->tcp(), *tcb_);
 }
 
+bool Conn::set_dscp(std::uint8_t dscp) {
+  if (dscp > shard::max_dscp) return false;
+  tcp::set_dscp(*tcb_, dscp);
+  return true;
+}
+
 void Conn::set_user_timeout(Duration limit) {
   const auto tenths = std::clamp<std::int64_t>((limit + 99ms) / 100ms, 0, 65535);
   tcb_->user_timeout_ds = static_cast<std::uint16_t>(tenths);

@@ -35,6 +35,7 @@ constexpr auto names = std::to_array<Entry>({
     {Drop::ip_martian_source, "ip_martian_source"},
     {Drop::ip_not_for_us, "ip_not_for_us"},
     {Drop::ip_unknown_protocol, "ip_unknown_protocol"},
+    {Drop::ip_source_route, "ip_source_route"},
     {Drop::icmp_truncated, "icmp_truncated"},
     {Drop::icmp_checksum, "icmp_checksum"},
     {Drop::icmp_unknown, "icmp_unknown"},

@@ -180,7 +180,8 @@ class Loop {
     fields.ack = segment.ack;
     fields.window = segment.window;
     fields.flags = segment.flags;
-    fields.ttl = cx.config.link.ttl;
+    fields.tos = segment.tos;
+    fields.ttl = cx.config.link.ttl;  // MUST-49
     frame.length = wire::write_tcp_frame(frame.data, fields, {segment.options.data(), segment.options_length},
                                          segment.payload_length, sum, offload);
     frame.offload = offload;

@@ -29,6 +29,8 @@ inline constexpr std::size_t max_burst = 64;
 inline constexpr std::size_t max_backlog = 16384, max_looped = 4096, max_ready = 4096;
 /// Most neighbours that resolve() asks for at once, and most questions that are repeated in one poll; others come later.
 inline constexpr std::size_t max_wanted = 1024, max_questions = 32;
+/// Largest differentiated services code point (RFC 2474).
+inline constexpr std::uint8_t max_dscp = 63;
 /// Most connections' timers in one poll; more are late by a poll and counted.
 inline constexpr std::size_t max_timers = 256;
 

@@ -292,6 +292,7 @@ ConnStats status(const Context& cx, const Tcb& tcb) {
   s.timestamps = has(tcb, ts_enabled);
   s.sack = has(tcb, sack_enabled);
   s.window_scale = has(tcb, wscale_enabled);
+  s.dscp = has(tcb, marked) ? tcb.dscp : std::uint8_t{0};
   return s;
 }
 

@@ -37,6 +37,7 @@ struct Listener {
   std::uint16_t next_same_port = 0xffff;
   bool open = false;
   bool paused = false;
+  std::uint8_t dscp = 0;           // of its connections; 0..63
 };
 
 struct Context;
@@ -113,6 +114,14 @@ inline const FlowKey& KeyOf::operator()(std::uint32_t slot) const { return const
 inline void set(Tcb& tcb, std::uint32_t flag) { tcb.flags |= flag; }
 inline void clear(Tcb& tcb, std::uint32_t flag) { tcb.flags &= ~flag; }
 inline void count(Context& cx, Drop reason) { ++cx.stats.drops[static_cast<std::size_t>(reason)]; }
+
+/// The TOS byte of what leaves, without ECN. SHLD-22: the code point is passed on as it was set.
+[[nodiscard]] inline std::uint8_t tos_of(std::uint8_t dscp) { return static_cast<std::uint8_t>(dscp << 2); }
+[[nodiscard]] inline std::uint8_t tos_of(const Tcb& tcb) { return has(tcb, marked) ? tos_of(tcb.dscp) : std::uint8_t{0}; }
+inline void set_dscp(Tcb& tcb, std::uint8_t dscp) {
+  tcb.dscp = dscp;
+  dscp != 0 ? set(tcb, marked) : clear(tcb, marked);
+}
 
 /// One past the last byte received in order; the peer's FIN, if it has come, is there.
 [[nodiscard]] inline Seq text_end(const Tcb& tcb) { return has(tcb, fin_received) ? tcb.rcv_nxt - 1 : tcb.rcv_nxt; }

@@ -176,6 +176,7 @@ void enter_time_wait(Context& cx, Tcb& tcb) {
   entry.ts_offset = tcb.ts_offset;
   entry.flow_sum = tcb.flow_sum;
   entry.timestamps = has(tcb, ts_enabled);
+  entry.tos = tos_of(tcb);
   entry.window = window_field(cx, tcb);
   entry.answered = 0;
   entry.answered_ms = cx.now_ms;

@@ -43,13 +43,13 @@ void agree(const Context& cx, const wire::Segment& syn, const wire::TcpOptions& 
 }
 
 /// SYN,ACK with a cookie: no memory, no timer. Options that need a place to stand ride in the timestamp.
-Verdict answer_with_cookie(Context& cx, const wire::Segment& syn, const wire::TcpOptions& options) {
+Verdict answer_with_cookie(Context& cx, const Listener& listener, const wire::Segment& syn, const wire::TcpOptions& options) {
   if (!cx.config.tcp.syn_cookies) return dropped(Drop::tcp_half_open_full);
   Handshake h;
   agree(cx, syn, options, {}, h);
   if (!h.timestamps) h.sack = h.wscale = false;
   h.iss = make_cookie(cx.secrets, syn.flow, syn.seq, h.peer_mss, cx.now);
-  send_cookie(cx, syn, h, wire::flow_sum(syn.flow));
+  send_cookie(cx, listener, syn, h, wire::flow_sum(syn.flow));
   return {};
 }
 
@@ -74,6 +74,7 @@ Tcb* promote(Context& cx, const FlowKey& key, std::uint16_t listener_index, cons
   tcb->rcv_wscale = h.wscale ? cx.rcv_wscale : std::uint8_t{0};
   tcb->listener = listener_index;
   tcb->handler = cx.listeners[listener_index].handler;
+  if (cx.listeners[listener_index].dscp != 0) set_dscp(*tcb, cx.listeners[listener_index].dscp);
   tcb->congestion = cx.config.tcp.congestion_control;
   set_send_mss(cx, *tcb, h.peer_mss);
   tcb->cwnd = initial_window(cx, *tcb);
@@ -167,7 +168,7 @@ Verdict segment_arrives_listen(Context& cx, std::uint16_t index, std::uint64_t h
   if (!wire::read_options(segment, options)) return dropped(Drop::tcp_malformed_option);
   if (accept_queue_is_full(listener)) return dropped(Drop::tcp_backlog_full);
   HalfOpen* half = listener.half_open < listener.backlog ? new_half_open(cx, segment.flow, hash, index) : nullptr;
-  if (half == nullptr) return answer_with_cookie(cx, segment, options);
+  if (half == nullptr) return answer_with_cookie(cx, listener, segment, options);
   agree(cx, segment, options, reuse, half->handshake);
   ++cx.stats.passive_opens;
   send_syn_ack(cx, *half);

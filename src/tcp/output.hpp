@@ -14,7 +14,8 @@ void output(Context& cx, Tcb& tcb);
 void send_syn(Context& cx, Tcb& tcb);
 void send_syn_ack(Context& cx, HalfOpen& half);
 /// SYN,ACK whose sequence number is a cookie; keeps nothing.
-void send_cookie(Context& cx, const wire::Segment& syn, const Handshake& handshake, std::uint32_t flow_sum);
+void send_cookie(Context& cx, const Listener& listener, const wire::Segment& syn, const Handshake& handshake,
+                 std::uint32_t flow_sum);
 /// <SEQ=SND.NXT><ACK=RCV.NXT><CTL=ACK> at once.
 void send_ack(Context& cx, Tcb& tcb);
 /// The same, at most challenge_acks_per_second (RFC 5961 section 7); says whether it was sent.

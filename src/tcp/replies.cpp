@@ -10,8 +10,11 @@
 namespace handfast::tcp {
 namespace {
 
+using tcp::tos_of;
+
 /// A segment that belongs to no block: the tuple, numbers and flags are all there is. No counters, no timers.
-TxSegment* bare_segment(Context& cx, const FlowKey& key, std::uint32_t flow_sum, Seq seq, Seq ack, std::uint8_t flags) {
+TxSegment* bare_segment(Context& cx, const FlowKey& key, std::uint32_t flow_sum, Seq seq, Seq ack, std::uint8_t flags,
+                        std::uint8_t tos = 0) {
   TxSegment* segment = cx.out.next();
   if (segment == nullptr) return nullptr;
   segment->flow = key;
@@ -22,12 +25,15 @@ TxSegment* bare_segment(Context& cx, const FlowKey& key, std::uint32_t flow_sum,
   segment->flags = flags;
   segment->options_length = 0;
   segment->pieces = 0;
+  segment->tos = tos;
   segment->payload_length = 0;
   cx.out.commit();
   ++cx.stats.segments_out;
   if ((flags & wire::rst) != 0) ++cx.stats.resets_out;
   return segment;
 }
+
+std::uint8_t tos_of(const Context& cx, const HalfOpen& half) { return tos_of(cx.listeners[half.listener].dscp); }
 
 /// One token bucket, refilled each second, in two fields of whoever is limited.
 bool within_limit(const Context& cx, std::uint32_t& second_began_ms, std::uint8_t& sent) {
@@ -89,7 +95,7 @@ std::uint16_t window_field(Context& cx, Tcb& tcb) {
 void send_syn(Context& cx, Tcb& tcb) {
   const bool answer = tcb.state != State::syn_sent;
   TxSegment* segment = bare_segment(cx, tcb.key, tcb.flow_sum, tcb.iss, answer ? tcb.rcv_nxt : Seq{},
-                                    answer ? wire::syn | wire::ack : wire::syn);
+                                    answer ? wire::syn | wire::ack : wire::syn, tos_of(tcb));
   if (segment == nullptr) return;
   wire::TcpOptions options =
       syn_options(cx, !answer, has(tcb, wscale_enabled), has(tcb, ts_enabled), has(tcb, sack_enabled));
@@ -106,7 +112,7 @@ void send_syn(Context& cx, Tcb& tcb) {
 
 void send_syn_ack(Context& cx, HalfOpen& half) {
   const Handshake& h = half.handshake;
-  TxSegment* segment = bare_segment(cx, half.key, half.flow_sum, h.iss, h.irs + 1, wire::syn | wire::ack);
+  TxSegment* segment = bare_segment(cx, half.key, half.flow_sum, h.iss, h.irs + 1, wire::syn | wire::ack, tos_of(cx, half));
   if (segment == nullptr) return;
   wire::TcpOptions options = syn_options(cx, false, h.wscale, h.timestamps, h.sack);
   options.ts_val = cx.now_ms + h.ts_offset;
@@ -117,8 +123,8 @@ void send_syn_ack(Context& cx, HalfOpen& half) {
   half.sent_us = cx.now_us;
 }
 
-void send_cookie(Context& cx, const wire::Segment& syn, const Handshake& h, std::uint32_t flow_sum) {
-  TxSegment* segment = bare_segment(cx, syn.flow, flow_sum, h.iss, h.irs + 1, wire::syn | wire::ack);
+void send_cookie(Context& cx, const Listener& listener, const wire::Segment& syn, const Handshake& h, std::uint32_t flow_sum) {
+  TxSegment* segment = bare_segment(cx, syn.flow, flow_sum, h.iss, h.irs + 1, wire::syn | wire::ack, tos_of(listener.dscp));
   if (segment == nullptr) return;
   wire::TcpOptions options = syn_options(cx, false, h.wscale, h.timestamps, h.sack);
   options.ts_ecr = h.ts_recent;
@@ -150,7 +156,7 @@ bool send_challenge_ack(Context& cx, HalfOpen& half) {
   }
   ++cx.stats.challenge_acks;
   const Handshake& h = half.handshake;
-  TxSegment* segment = bare_segment(cx, half.key, half.flow_sum, h.iss + 1, h.irs + 1, wire::ack);
+  TxSegment* segment = bare_segment(cx, half.key, half.flow_sum, h.iss + 1, h.irs + 1, wire::ack, tos_of(cx, half));
   if (segment == nullptr) return false;
   segment->window = static_cast<std::uint16_t>(h.rcv_wnd >> (h.wscale ? cx.rcv_wscale : 0));
   if (h.timestamps) {
@@ -164,7 +170,7 @@ bool send_challenge_ack(Context& cx, HalfOpen& half) {
 }
 
 void send_time_wait_ack(Context& cx, TimeWait& entry) {
-  TxSegment* segment = bare_segment(cx, entry.key, entry.flow_sum, entry.snd_nxt, entry.rcv_nxt, wire::ack);
+  TxSegment* segment = bare_segment(cx, entry.key, entry.flow_sum, entry.snd_nxt, entry.rcv_nxt, wire::ack, entry.tos);
   if (segment == nullptr) return;
   segment->window = entry.window;
   if (!entry.timestamps) return;
@@ -199,12 +205,12 @@ void send_window_probe(Context& cx, Tcb& tcb) {
 }
 
 void send_reset(Context& cx, Tcb& tcb) {
-  bare_segment(cx, tcb.key, tcb.flow_sum, tcb.snd_nxt, tcb.rcv_nxt, wire::rst | wire::ack);
+  bare_segment(cx, tcb.key, tcb.flow_sum, tcb.snd_nxt, tcb.rcv_nxt, wire::rst | wire::ack, tos_of(tcb));
 }
 
 void send_reset(Context& cx, HalfOpen& half) {
   const Handshake& h = half.handshake;
-  bare_segment(cx, half.key, half.flow_sum, h.iss + 1, h.irs + 1, wire::rst | wire::ack);
+  bare_segment(cx, half.key, half.flow_sum, h.iss + 1, h.irs + 1, wire::rst | wire::ack, tos_of(cx, half));
 }
 
 void send_reset_for(Context& cx, const wire::Segment& segment) {

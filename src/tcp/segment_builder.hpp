@@ -35,6 +35,7 @@ inline constexpr std::uint32_t timestamp_option_bytes = 12;  // with its padding
   segment->window = window_field(cx, tcb);
   segment->flags = flags;
   segment->pieces = 0;
+  segment->tos = tos_of(tcb);
   segment->payload_length = 0;
   segment->options_length = 0;
   const std::uint32_t blocks = sack_blocks_due(tcb);

@@ -60,6 +60,7 @@ enum TcbFlag : std::uint32_t {
   app_timer_due = 1u << 26,     ///< on_timer is owed
   starved = 1u << 29,           ///< in the list of those that wait for the shard's memory to send
   syn_acked = 1u << 28,         ///< our SYN is acknowledged (snd_una passes iss again after 4 GiB, so numbers cannot tell)
+  marked = 1u << 30,            ///< dscp is not 0: segments look at line 4 for it
   judging = 1u << 27,           ///< a data callback runs: what is unread is known when it returns, not before
 };
 
@@ -137,6 +138,7 @@ struct alignas(64) Tcb {
 
   // --- line 4: rarely --------------------------------------------------------------------------------------
   std::uint32_t more_flags = 0;       // TcbMoreFlag
+  std::uint8_t dscp = 0;              // 0..63; not 0 exactly while marked
 };
 static_assert(sizeof(Tcb) <= 320);
 

@@ -30,6 +30,7 @@ struct TxSegment {
   std::uint8_t flags = 0;
   std::uint8_t options_length = 0;
   std::uint8_t pieces = 0;
+  std::uint8_t tos = 0;  // DSCP << 2 | ECN
   std::uint32_t payload_length = 0;
   std::array<std::byte, wire::max_tcp_options_length> options;
   std::array<Piece, max_pieces> piece;

@@ -79,7 +79,9 @@ bool read_ip(std::span<const std::byte> ip, Packet& packet, std::string& why) {
   if (get(ip, 0, 1) != 0x45) return why = "IP version or header length", false;
   if (get(ip, 2, 2) != ip.size()) return why = "IP total length is not the frame's", false;
   if (get(ip, 6, 2) != 0x4000) return why = "not DF, or a fragment", false;
-  if (get(ip, 8, 1) == 0) return why = "TTL 0", false;
+  packet.tos = static_cast<std::uint8_t>(get(ip, 1, 1));
+  packet.ttl = static_cast<std::uint8_t>(get(ip, 8, 1));
+  if (packet.ttl == 0) return why = "TTL 0", false;
   if (get(ip, 9, 1) != 6) return why = "not TCP", false;
   if (plain_sum(ip.first(20)) != 0xffff) return why = "IP checksum", false;
   packet.source.address = Ipv4Address{get(ip, 12, 4)};
@@ -155,6 +157,8 @@ std::vector<std::byte> build(const Packet& packet) {
   fields.window = packet.window;
   fields.urgent = packet.urgent;
   fields.flags = packet.flags;
+  fields.tos = packet.tos;
+  fields.ttl = packet.ttl;
   std::vector<std::byte> frame(wire::tcp_frame_header_length + options_length + packet.payload.size());
   std::byte* payload = frame.data() + wire::tcp_frame_header_length + options_length;
   const std::uint64_t sum =

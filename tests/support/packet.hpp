@@ -27,6 +27,8 @@ struct Packet {
   std::uint8_t flags = 0;
   std::uint16_t window = 0;
   std::uint16_t urgent = 0;
+  std::uint8_t tos = 0;   ///< DSCP and ECN
+  std::uint8_t ttl = 64;
   std::optional<std::uint16_t> mss;
   std::optional<std::uint8_t> wscale;
   bool sack_permitted = false;

@@ -107,6 +107,7 @@ void check_against_reference(const Bytes& bytes) {
   if (parse_timestamp_only(block.bytes(), quick)) expect_equal(quick, want.value());
 }
 
+// MUST-4, MUST-7, MUST-68
 TEST(TcpOptions, sec_B1__every_kind_length_and_data_offset__equals_the_grammar) {
   for (std::size_t size = 0; size <= max_tcp_options_length; size += 4) {
     for (int kind = 0; kind < 256; ++kind) {
@@ -122,6 +123,7 @@ TEST(TcpOptions, sec_B1__every_kind_length_and_data_offset__equals_the_grammar) 
   }
 }
 
+// MUST-64
 TEST(TcpOptions, sec_B1__an_option_at_every_place__is_never_read_past_the_end) {
   for (std::size_t place = 0; place < max_tcp_options_length; ++place) {
     for (const int kind : {2, 3, 4, 5, 8, 9, 254, 255}) {
@@ -217,6 +219,7 @@ TEST(TcpOptions, timestamps_and_sack__have_the_layout_of_rfc7323_appendix_a) {
                                               1, 1, 5, 10, 0, 0, 0, 3, 0, 0, 0, 4}));
 }
 
+// MUST-68, MUST-69
 TEST(TcpOptions, every_combination__is_read_back_and_never_exceeds_forty_bytes) {
   for (unsigned bits = 0; bits < 16; ++bits) {
     for (std::uint8_t blocks = 0; blocks <= 4; ++blocks) {
