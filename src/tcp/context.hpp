@@ -14,6 +14,8 @@
 #include "handfast/config.hpp"
 #include "handfast/core.hpp"
 #include "tcp/half_open.hpp"
+#include "tcp/path_cache.hpp"
+#include "tcp/path_search.hpp"
 #include "tcp/receive_buffer.hpp"
 #include "tcp/scoreboard.hpp"
 #include "tcp/secrets.hpp"
@@ -88,6 +90,8 @@ struct Context {
   ds::ObjectPool<Extent> extents;
   ds::ObjectPool<ReceiveBuffer> receive_buffers;
   ds::ObjectPool<Scoreboard> scoreboards;
+  ds::Slab<PathSearch> path_searches;
+  PathCache paths;
 
   ds::TimerWheel tcb_wheel;
   ds::TimerWheel half_open_wheel;

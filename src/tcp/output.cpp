@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "tcp/path_probe.hpp"
 #include "tcp/recovery.hpp"
 #include "tcp/segment_builder.hpp"
 #include "tcp/state.hpp"
@@ -72,6 +73,7 @@ bool send_lost(Context& cx, Tcb& tcb, std::uint32_t& in_flight, bool& sent) {
     in_flight += took;
     sent = true;
     note_sent_again(cx, tcb);
+    if (has(tcb, mss_unsettled)) note_segment_again(cx, tcb, at);
   }
   return true;
 }
@@ -104,8 +106,8 @@ Sent send_new(Context& cx, Tcb& tcb, std::uint32_t in_flight) {
     const std::uint32_t unsent = distance(tcb.snd_nxt, data_end);
     const bool fin = has(tcb, fin_queued);
     if (unsent == 0 && !fin) break;
-    const std::uint32_t mss = segment_room(tcb);
     const std::uint32_t usable = before(tcb.snd_nxt, limit) ? distance(tcb.snd_nxt, limit) : 0;
+    const std::uint32_t mss = has(tcb, mss_unsettled) ? next_segment_room(cx, tcb, unsent, usable) : segment_room(tcb);
     std::uint32_t length = std::min({unsent, mss, usable});
     if (unsent != 0 && length == 0) {
       result.hold = Hold::window;
@@ -135,6 +137,7 @@ Sent send_new(Context& cx, Tcb& tcb, std::uint32_t in_flight) {
       tcb.rtt_time_us = cx.now_us;
     }
     if (tcb.snd_una == tcb.snd_nxt) tcb.progress_ms = cx.now_ms;
+    if (has(tcb, mss_unsettled)) note_new_segment(cx, tcb, std::min(took, length));
     tcb.snd_nxt += took;
     if (tcb.snd_nxt == data_end + 1) {
       set(tcb, fin_sent);

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "tcp/congestion.hpp"
+#include "tcp/path_probe.hpp"
 
 namespace handfast::tcp {
 namespace {
@@ -21,6 +22,7 @@ Seq sack_edge(const Tcb& tcb) {
 }
 
 void enter_fast_recovery(Context& cx, Tcb& tcb) {
+  if (has(tcb, mss_unsettled) && only_probe_was_lost(cx, tcb)) return;
   tcb.ssthresh = congestion(tcb).ssthresh_after_loss(tcb);
   tcb.cwnd = tcb.ssthresh;
   tcb.cwnd_acked = 0;
