@@ -125,8 +125,16 @@ PathSearch* make_path_search(Context& cx, Tcb& tcb) {
   return &search;
 }
 
+void judge_black_hole(Context& cx, const Tcb& tcb, PathSearch& search) {
+  search.proven = is_proven(cx, tcb);
+  if (!search.black_hole || !search.proven) return;
+  search.black_hole = false;
+  if (!search.high_untried) remember_path(cx, tcb);  // the old size has never arrived, the new one has
+}
+
 void release_path_search(Context& cx, Tcb& tcb) {
   if (tcb.path_search == npos) return;
+  judge_black_hole(cx, tcb, cx.path_searches[tcb.path_search]);
   cx.path_searches.free(tcb.path_search);
   tcb.path_search = npos;
 }

@@ -42,6 +42,8 @@ void release_path_search(Context& cx, Tcb& tcb);
 [[nodiscard]] PathSearch* make_path_search(Context& cx, Tcb& tcb);
 /// Whether a full segment of the size in use has arrived, as far as acknowledgements tell.
 [[nodiscard]] bool is_proven(Context& cx, const Tcb& tcb);
+/// Smaller segments arrive, or not yet: what was suspected is known then.
+void judge_black_hole(Context& cx, const Tcb& tcb, PathSearch& search);
 /// New connections to this destination begin with what this one has.
 void remember_path(Context& cx, const Tcb& tcb);
 /// Not before ten minutes from now (rfc1191 6.3, rfc4821 7.3).

@@ -71,10 +71,7 @@ void order_again(Tcb& tcb, Seq from, Seq end) {
 void catch_up(Context& cx, Tcb& tcb, PathSearch& search) {
   if (search.claimed != 0 && before(search.doubted, tcb.snd_una)) search.claimed = 0;  // rfc5927 7.2: it arrived
   if (search.probe_size != 0 && !before(tcb.snd_una, probe_end(tcb, search))) probe_arrived(cx, tcb, search);
-  search.proven = is_proven(cx, tcb);
-  if (!search.black_hole || !search.proven) return;
-  search.black_hole = false;
-  if (!search.high_untried) remember_path(cx, tcb);  // the old size has never arrived, the new one has
+  judge_black_hole(cx, tcb, search);
 }
 
 /// Nothing more to find for now; what there is to remember is in the control block.
@@ -84,20 +81,19 @@ void end_search(Context& cx, Tcb& tcb, PathSearch& search) {
   if (search.claimed == 0 && search.proven && search.probe_size == 0) release_path_search(cx, tcb);
 }
 
-/// Ten minutes are over. False: nothing larger to look for, or no room to.
+/// rfc1191 6.3: without probes, the next full segment asks the routers again.
+void ask_routers_again(Context& cx, Tcb& tcb) {
+  PathSearch* search = make_path_search(cx, tcb);
+  raise_mss(tcb, most_path_mtu(tcb));
+  if (search == nullptr) return;
+  search->proof = tcb.snd_nxt;
+  search->proven = false;
+  search->cuts = 0;
+}
+
+/// Ten minutes are over. False: not yet, or no memory to look for anything.
 bool begin_search(Context& cx, Tcb& tcb) {
   if (!may_try_larger(cx, tcb)) return false;
-  if (cx.config.tcp.path_mtu_discovery < PathMtuDiscovery::black_hole) {
-    // rfc1191 6.3: without probes, the next full segment asks the routers again.
-    PathSearch* search = make_path_search(cx, tcb);
-    raise_mss(tcb, most_path_mtu(tcb));
-    if (search != nullptr) {
-      search->proof = tcb.snd_nxt;
-      search->proven = false;
-      search->cuts = 0;
-    }
-    return false;
-  }
   PathSearch* search = make_path_search(cx, tcb);
   if (search == nullptr) {
     count(cx, Drop::tcp_no_memory);
@@ -147,6 +143,10 @@ std::uint32_t next_segment_room(Context& cx, Tcb& tcb, std::uint32_t unsent, std
     if (tcb.path_search == npos) clear(tcb, mss_unsettled);
     return segment_room(tcb);
   }
+  if (cx.config.tcp.path_mtu_discovery < PathMtuDiscovery::black_hole) {
+    if (unsent > tcb.snd_mss && may_try_larger(cx, tcb)) ask_routers_again(cx, tcb);
+    return segment_room(tcb);
+  }
   const std::uint32_t probe = probe_room(cx, tcb, unsent, usable);
   return probe != 0 ? probe : segment_room(tcb);
 }
@@ -161,7 +161,9 @@ void note_new_segment(Context& cx, Tcb& tcb, std::uint32_t length) {
 
 void note_segment_again(Context& cx, Tcb& tcb, Seq at) {
   PathSearch* search = path_search_of(cx, tcb);
-  if (search == nullptr || search->probe_size == 0) return;
+  if (search == nullptr) return;
+  catch_up(cx, tcb, *search);
+  if (search->probe_size == 0) return;
   if (before(at, search->probe) || !before(at, probe_end(tcb, *search))) return;
   // rfc4821 7.6.4: inconclusive. The same size is tried again.
   search->probe_size = 0;
