@@ -48,6 +48,7 @@ Verdict answer_with_cookie(Context& cx, const wire::Segment& syn, const wire::Tc
   if (!cx.config.tcp.syn_cookies) return dropped(Drop::tcp_half_open_full);
   Handshake h;
   agree(cx, syn, options, {}, h);
+  if (h.peer_mss < cookie_mss.front()) return dropped(Drop::tcp_half_open_full);  // MUST-16: no class is that small
   if (!h.timestamps) h.sack = h.wscale = false;
   h.iss = make_cookie(cx.secrets, syn.flow, syn.seq, h.peer_mss, cx.now);
   send_cookie(cx, syn, h, wire::flow_sum(syn.flow));

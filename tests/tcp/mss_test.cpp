@@ -132,5 +132,28 @@ TEST(Mss, sack_blocks__their_room_is_taken_off_the_data) {
   }
 }
 
+// MUST-16 under a SYN flood: a cookie has no room for an MSS below its smallest class, so such a SYN is not answered by one
+TEST(Mss, cookie__never_stands_for_more_than_the_peer_takes) {
+  CoreConfig config = small_config();
+  config.limits.half_open = 0;
+  for (const unsigned offered : {216u, 400u, 535u, 536u, 1000u, 1299u, 1300u, 1450u, 1460u, 8960u}) {
+    SCOPED_TRACE(offered);
+    Trace t{config};
+    t.listen();
+    t.peer.syn().mss(static_cast<std::uint16_t>(offered));
+    if (t.peer.quiet()) {
+      EXPECT_LT(offered, 536u);
+      EXPECT_EQ(t.drops(Drop::tcp_half_open_full), 1u);
+      continue;
+    }
+    t.peer.expect().syn_ack();
+    t.peer.ack();
+    t.with([](Conn& c) { c.send(std::string(20000, 'x')); });
+    EXPECT_LE(t.peer.expect().packet().payload.size(), offered);
+    while (t.peer.poll()) {
+    }
+  }
+}
+
 }  // namespace
 }  // namespace handfast::test
