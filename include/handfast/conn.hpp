@@ -40,7 +40,7 @@ enum class CloseReason : std::uint8_t {
   timed_out,           ///< no acknowledgement within R2, the user timeout or the orphan's bound
   keepalive_timed_out, ///< no answer to keep-alive probes
   fin_wait_2_timed_out,///< the peer never sent its FIN after our close()
-  unreachable,         ///< no neighbour or a hard ICMP error while connecting
+  unreachable,         ///< while connecting: no neighbour, a hard ICMP error, or no answer after a soft one
   aborted,             ///< abort(), RST was sent
   unread_data,         ///< close() with data unread, or data arrived after it: RST was sent (RFC 9293 3.6.1)
   no_memory,           ///< a table or pool sized at start was full
@@ -48,6 +48,22 @@ enum class CloseReason : std::uint8_t {
   count_,
 };
 [[nodiscard]] std::string_view name(CloseReason reason);  ///< "reset_by_peer"
+
+/// What an ICMP error said of a segment in flight (RFC 792, RFC 1122 section 3.2.2). None ends a connection that is open:
+/// such messages are easily forged, and what they tell of may pass (RFC 9293 section 3.9.2.2, RFC 5927).
+enum class IcmpError : std::uint8_t {
+  none,
+  network_unreachable,   ///< destination unreachable, code 0, 6, 8 or 11
+  host_unreachable,      ///< code 1, 7 or 12
+  protocol_unreachable,  ///< code 2
+  port_unreachable,      ///< code 3
+  source_route_failed,   ///< code 5
+  prohibited,            ///< code 9, 10, 13, 14 or 15: a filter
+  time_exceeded,         ///< hop limit (a loop, most likely) or reassembly
+  parameter_problem,
+  count_,
+};
+[[nodiscard]] std::string_view name(IcmpError error);  ///< "host_unreachable"
 
 /// What may be stored of a connection: eight bytes; a stale one is found out (Core::find returns nothing).
 struct ConnId {
@@ -65,6 +81,8 @@ struct ConnStats {
   std::uint32_t congestion_window = 0;    ///< bytes
   std::uint32_t slow_start_threshold = 0; ///< bytes
   std::uint32_t mss = 0;                  ///< payload bytes of a full segment we send
+  std::uint32_t path_mtu = 0;             ///< bytes of the largest datagram we send now, headers included
+  IcmpError last_icmp_error = IcmpError::none;  ///< the last there was, however long ago (SHLD-25)
   std::uint32_t flight = 0;               ///< bytes sent and not acknowledged
   std::uint32_t sacked = 0;               ///< bytes of it that the peer says to have beyond a gap (RFC 2018)
   std::uint32_t lost = 0;                 ///< bytes of it that are taken for lost, sent again or not

@@ -66,6 +66,10 @@ struct CoreStats {
   std::uint64_t out_of_order = 0, duplicates = 0;
   std::uint64_t zero_window_probes = 0, keepalive_probes = 0, delayed_acks = 0;
   std::uint64_t half_open_expired = 0;     ///< SYN-ACKs that nobody answered
+  std::uint64_t path_mtu_reduced = 0;      ///< segments became smaller because a router said so
+  std::uint64_t path_black_holes = 0;      ///< ... because full ones were lost again and again
+  std::uint64_t path_probes = 0, path_probes_failed = 0;  ///< larger segments sent to see whether they arrive; those that did not
+  std::uint64_t paths_pushed_out = 0;      ///< destinations forgotten early: Limits::paths was reached
   std::uint64_t handed_over = 0;           ///< frames given to the shard that owns their connection
   std::uint64_t timer_lag_max_ns = 0;      ///< latest that a timer fired after its deadline
   std::uint64_t connections = 0, half_open = 0, time_wait = 0;  ///< gauges, now

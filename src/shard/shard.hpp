@@ -18,6 +18,7 @@
 #include "tcp/calls.hpp"
 #include "tcp/context.hpp"
 #include "tcp/segment_arrives.hpp"
+#include "wire/icmpv4.hpp"
 #include "wire/ipv4.hpp"
 
 namespace handfast::shard {
@@ -141,6 +142,7 @@ class Shard {
   void slow_path(const wire::RxFrame& frame, wire::Segment& segment, bool& is_tcp, FrameSource source);
   void arp_input(const wire::RxFrame& frame, std::span<const std::byte> payload, FrameSource source);
   void icmp_input(const wire::RxFrame& frame, const wire::Ipv4Packet& packet, FrameSource source);
+  void icmp_error_input(const wire::RxFrame& frame, const wire::IcmpMessage& message, FrameSource source);
   void tcp_input(const wire::Segment& segment, std::uint64_t hash, void*& handle);
   void segment_to_listener(const wire::Segment& segment, std::uint64_t hash, tcp::Reuse reuse, void*& handle);
   void send_arp_request(Ipv4Address target, FrameSource source, MacAddress to = broadcast_mac);
@@ -196,7 +198,7 @@ class Shard {
   std::vector<ConnId> redeliver_;
   std::vector<Ipv4Address> wanted_;  // resolve() was called: to be asked for with the next poll
   std::vector<std::byte> scratch_;
-  std::uint32_t icmp_second_ = 0, icmp_in_second_ = 0;
+  std::uint32_t icmp_second_ = 0, icmp_in_second_ = 0, icmp_errors_in_second_ = 0;
   bool draining_ = false, aborting_ = false;
 };
 

@@ -7,6 +7,7 @@
 
 #include "tcp/lifetime.hpp"
 #include "tcp/output.hpp"
+#include "tcp/path_mtu.hpp"
 #include "tcp/rtt.hpp"
 #include "tcp/state.hpp"
 #include "tcp/timeouts.hpp"
@@ -270,6 +271,8 @@ ConnStats status(const Context& cx, const Tcb& tcb) {
   s.congestion_window = tcb.cwnd;
   s.slow_start_threshold = tcb.ssthresh;
   s.mss = tcb.snd_mss;
+  s.path_mtu = path_mtu(tcb);
+  s.last_icmp_error = tcb.last_icmp_error;
   s.flight = distance(tcb.snd_una, tcb.snd_nxt);
   if (tcb.flight != nullptr) {
     s.sacked = tcb.flight->sacked;

@@ -15,6 +15,8 @@
 #include "handfast/core.hpp"
 #include "tcp/flight.hpp"
 #include "tcp/half_open.hpp"
+#include "tcp/path_cache.hpp"
+#include "tcp/path_search.hpp"
 #include "tcp/receive_buffer.hpp"
 #include "tcp/secrets.hpp"
 #include "tcp/tcb.hpp"
@@ -90,6 +92,8 @@ struct Context {
   ds::ObjectPool<ReceiveBuffer> receive_buffers;
   ds::ObjectPool<Flight> flights;
   IdleFlights idle_flights;             // nothing in flight; given back after a while, oldest first
+  ds::Slab<PathSearch> path_searches;
+  PathCache paths;
 
   ds::TimerWheel tcb_wheel;
   ds::TimerWheel half_open_wheel;

@@ -23,7 +23,7 @@ enum SentFlag : std::uint32_t {
   sent_again = 1u << 2,       ///< lost, sent again, and that copy is believed in flight
   sent_twice = 1u << 3,       ///< more than one copy was ever sent: an ACK could be of either (Karn)
   sent_app_limited = 1u << 4, ///< the sender had nothing more to send then: no sample of what the path can do
-  sent_probe = 1u << 5,       ///< larger than the path is known to take (RFC 4821): its loss says nothing of congestion
+  sent_probe = 1u << 5,       ///< lost, and larger than the path was known to take (RFC 4821): that says nothing of congestion
 };
 
 /// A segment that was sent and is not wholly acknowledged (RFC 8985 section 5.2). Its first octet is where the one
@@ -68,6 +68,7 @@ struct alignas(64) Flight : IdleNode {
   std::uint32_t sacked = 0;   // sent_sacked
   std::uint32_t lost = 0;     // sent_lost and not sent_sacked
   std::uint32_t resent = 0;   // sent_again; <= lost
+  std::uint32_t forgiven = 0; // lost, and sent_probe: no sign of congestion; <= lost
   std::uint32_t sacked_segments = 0;
   std::uint32_t judged = 0;   // no record before this one is out for the first time and neither lost nor SACKed
   std::uint32_t next_lost = 0;  // no record before this one is lost and waits to be sent again

@@ -64,7 +64,10 @@ void note_arrival(const Context& cx, Tcb& tcb, Flight& flight, const Sent& recor
 
 void take_off_sums(Flight& flight, const Sent& record, std::uint32_t bytes) {
   if ((record.flags & sent_sacked) != 0) flight.sacked -= bytes;
-  if ((record.flags & sent_lost) != 0) flight.lost -= bytes;
+  if ((record.flags & sent_lost) != 0) {
+    flight.lost -= bytes;
+    if ((record.flags & sent_probe) != 0) flight.forgiven -= bytes;
+  }
   if ((record.flags & sent_again) != 0) flight.resent -= bytes;
 }
 
@@ -92,7 +95,8 @@ void deliver_cumulative(Context& cx, Tcb& tcb, Flight& flight, Seq ack, const wi
   pull_cursors(flight);
 }
 
-/// The first record that ends after `at`.
+}  // namespace
+
 std::uint32_t first_behind(const Flight& flight, Seq at) {
   std::uint32_t low = flight.sent.front_number();
   std::uint32_t count = flight.sent.size();
@@ -108,13 +112,15 @@ std::uint32_t first_behind(const Flight& flight, Seq at) {
   return low;
 }
 
+namespace {
+
 void mark_sacked(Context& cx, Tcb& tcb, Flight& flight, std::uint32_t n, const wire::TcpOptions& options, Delivery& d) {
   Sent& record = flight.sent[n];
   const std::uint32_t length = length_of(tcb, flight, n);
   note_arrival(cx, tcb, flight, record, d, options);
   d.bytes += length;
   take_off_sums(flight, record, length);
-  record.flags = (record.flags & ~std::uint32_t{sent_lost | sent_again}) | sent_sacked;
+  record.flags = (record.flags & ~std::uint32_t{sent_lost | sent_again | sent_probe}) | sent_sacked;
   record.in_flight = n + 1;
   flight.sacked += length;
   ++flight.sacked_segments;
@@ -265,6 +271,10 @@ std::uint32_t mark_lost(Tcb& tcb, Flight& flight, std::uint32_t n) {
   if ((record.flags & sent_again) != 0) {
     record.flags &= ~std::uint32_t{sent_again};
     flight.resent -= length;
+    if ((record.flags & sent_probe) != 0) {  // in ordinary size by now
+      record.flags &= ~std::uint32_t{sent_probe};
+      flight.forgiven -= length;
+    }
   } else {
     record.flags |= sent_lost;
     flight.lost += length;
@@ -272,6 +282,14 @@ std::uint32_t mark_lost(Tcb& tcb, Flight& flight, std::uint32_t n) {
   flight.lost_total += length;
   if (is_before(n, flight.next_lost)) flight.next_lost = n;
   return length;
+}
+
+void forgive(Tcb& tcb, Flight& flight, std::uint32_t n) {
+  Sent& record = flight.sent[n];
+  HF_ASSERT((record.flags & sent_lost) != 0);
+  if ((record.flags & sent_probe) != 0) return;
+  record.flags |= sent_probe;
+  flight.forgiven += length_of(tcb, flight, n);
 }
 
 std::uint32_t mark_all_lost(Context& cx, Tcb& tcb, Flight& flight) {
@@ -286,8 +304,8 @@ std::uint32_t mark_all_lost(Context& cx, Tcb& tcb, Flight& flight) {
 void unmark_lost(Context& cx, Tcb& tcb, Flight& flight) {
   static_cast<void>(tcb);
   for (std::uint32_t n = flight.sent.front_number(); n != flight.sent.back_number(); ++n)
-    flight.sent[n].flags &= ~std::uint32_t{sent_lost | sent_again};
-  flight.lost = flight.resent = 0;
+    flight.sent[n].flags &= ~std::uint32_t{sent_lost | sent_again | sent_probe};
+  flight.lost = flight.resent = flight.forgiven = 0;
   flight.again.clear(cx.chunks);
   flight.judged = flight.next_lost = flight.sent.front_number();
 }

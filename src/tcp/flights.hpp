@@ -40,6 +40,10 @@ void enter_again(Context& cx, Tcb& tcb, Flight& flight, std::uint32_t n);
 /// Takes record n for lost (once more, if it was sent again). Returns its length; 0 for one that is SACKed or marked
 /// already.
 std::uint32_t mark_lost(Tcb& tcb, Flight& flight, std::uint32_t n);
+/// Record n, which is lost, was larger than the path may take: its loss is no sign of congestion.
+void forgive(Tcb& tcb, Flight& flight, std::uint32_t n);
+/// The first record that ends after `at`; the number behind the last if there is none.
+[[nodiscard]] std::uint32_t first_behind(const Flight& flight, Seq at);
 /// Every record that is not SACKed; returns the bytes.
 std::uint32_t mark_all_lost(Context& cx, Tcb& tcb, Flight& flight);
 /// None is lost: what was said before was an error.

@@ -20,8 +20,9 @@ void check_sequence_space(const Context& cx, const Tcb& tcb) {
   // I7
   if (!syn_out) {
     HF_ASSERT(tcb.cwnd >= tcb.snd_mss && tcb.ssthresh >= 2u * tcb.snd_mss);
-    HF_ASSERT(tcb.snd_mss >= 36);
+    HF_ASSERT(tcb.snd_mss >= 36 && tcb.snd_mss <= tcb.mss_limit);
   }
+  HF_ASSERT(tcb.path_search == npos || has(tcb, mss_unsettled));
   static_cast<void>(cx);
 }
 
@@ -56,7 +57,7 @@ void check_flight(const Tcb& tcb) {
     return;
   }
   const Flight& flight = *tcb.flight;
-  std::uint32_t sacked = 0, lost = 0, resent = 0, segments = 0;
+  std::uint32_t sacked = 0, lost = 0, resent = 0, segments = 0, forgiven = 0;
   Seq left = tcb.snd_una;
   for (std::uint32_t n = flight.sent.front_number(); n != flight.sent.back_number(); ++n) {
     const Sent& record = flight.sent[n];
@@ -69,6 +70,8 @@ void check_flight(const Tcb& tcb) {
     segments += is_sacked ? 1 : 0;
     lost += is_lost ? length : 0;
     resent += is_again ? length : 0;
+    forgiven += (record.flags & sent_probe) != 0 ? length : 0;
+    HF_ASSERT(is_lost || (record.flags & sent_probe) == 0);
     const bool before_judged = static_cast<std::int32_t>(n - flight.judged) < 0;
     HF_ASSERT(!before_judged || is_sacked || is_lost);
     const bool before_next = static_cast<std::int32_t>(n - flight.next_lost) < 0;
@@ -76,6 +79,7 @@ void check_flight(const Tcb& tcb) {
     left = record.right;
   }
   HF_ASSERT(sacked == flight.sacked && segments == flight.sacked_segments && lost == flight.lost && resent == flight.resent);
+  HF_ASSERT(forgiven == flight.forgiven);
   const bool probe = (tcb.more_flags & probe_out) != 0;
   HF_ASSERT(left == tcb.snd_nxt || (probe && flight.sent.empty()));
   if (flight.sent.empty()) HF_ASSERT(tcb.recovery == Recovery::open);
@@ -96,6 +100,7 @@ void check_invariants(const Context& cx, const Tcb& tcb) {
   if (has(tcb, ended)) {
     HF_ASSERT(tcb.state == State::closed && !has(tcb, in_table) && !tcb.timer.armed());
     HF_ASSERT(tcb.send_head == nullptr && tcb.receive == nullptr && tcb.flight == nullptr);
+    HF_ASSERT(tcb.path_search == npos);
     return;
   }
   check_send_queue(tcb);

@@ -7,6 +7,7 @@
 
 #include "tcp/flights.hpp"
 #include "tcp/output.hpp"
+#include "tcp/path_mtu.hpp"
 #include "tcp/state.hpp"
 #include "wire/tcp_writer.hpp"
 
@@ -43,6 +44,8 @@ Context::Context(const CoreConfig& c, Time start)
       extents(c.limits.send_extents),
       receive_buffers(c.limits.recovery_blocks),
       flights(c.limits.recovery_blocks),
+      path_searches(c.limits.path_searches),
+      paths(c.limits.paths, secrets.flow[1]),
       tcb_wheel(start),
       half_open_wheel(start) {
   set_now(start);
@@ -118,6 +121,7 @@ void end_connection(Context& cx, Tcb& tcb, CloseReason reason) {
   free_send_queue(cx, tcb);
   if (!has(tcb, judging)) free_receive_buffer(cx, tcb);  // else the application is looking at it
   free_flight(cx, tcb);
+  if (has(tcb, mss_unsettled)) release_path_search(cx, tcb);
   if (tcb.state != State::closed) set_state(tcb, State::closed);
   set(tcb, ended);
   tcb.close_reason = reason;

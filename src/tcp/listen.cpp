@@ -7,6 +7,7 @@
 #include "tcp/cookie_timestamp.hpp"
 #include "tcp/lifetime.hpp"
 #include "tcp/output.hpp"
+#include "tcp/path_mtu.hpp"
 #include "tcp/recovery.hpp"
 #include "tcp/rtt.hpp"
 #include "tcp/segment_arrives.hpp"
@@ -47,6 +48,7 @@ Verdict answer_with_cookie(Context& cx, const Listener& listener, const wire::Se
   if (!cx.config.tcp.syn_cookies) return dropped(Drop::tcp_half_open_full);
   Handshake h;
   agree(cx, syn, options, {}, h);
+  if (h.peer_mss < cookie_mss.front()) return dropped(Drop::tcp_half_open_full);  // MUST-16: no class is that small
   if (!h.timestamps) h.sack = h.wscale = false;
   h.iss = make_cookie(cx.secrets, syn.flow, syn.seq, h.peer_mss, cx.now);
   send_cookie(cx, listener, syn, h, wire::flow_sum(syn.flow));

@@ -7,6 +7,7 @@
 
 #include "tcp/calls.hpp"
 #include "tcp/rack.hpp"
+#include "tcp/path_probe.hpp"
 #include "tcp/recovery.hpp"
 #include "tcp/segment_builder.hpp"
 #include "tcp/state.hpp"
@@ -68,6 +69,7 @@ bool send_range_again(Context& cx, Tcb& tcb, Seq at, Seq end, Flight::Place* pla
     const std::uint32_t data = before(at, data_end) ? std::min({distance(at, end), segment_room(tcb), distance(at, data_end)}) : 0;
     const std::uint32_t took = send_segment(cx, tcb, at, data, has(tcb, fin_sent), place);
     if (took == 0) return false;
+    if (has(tcb, mss_unsettled)) note_segment_again(cx, tcb, at);
     at += took;
     count_sent_again(cx, tcb);
   }
@@ -173,8 +175,8 @@ Flush send_new(Context& cx, Tcb& tcb, std::uint32_t in_flight) {
     const std::uint32_t unsent = distance(at, data_end);
     const bool fin = has(tcb, fin_queued);
     if (unsent == 0 && !fin) break;
-    const std::uint32_t mss = segment_room(tcb);
     const std::uint32_t usable = before(at, limit) ? distance(at, limit) : 0;
+    const std::uint32_t mss = has(tcb, mss_unsettled) ? next_segment_room(cx, tcb, unsent, usable) : segment_room(tcb);
     const std::uint32_t length = std::min({unsent, mss, usable});
     if (unsent != 0 && length == 0) {
       result.hold = Hold::window;
@@ -209,6 +211,7 @@ Flush send_new(Context& cx, Tcb& tcb, std::uint32_t in_flight) {
       result.no_place = true;
       break;
     }
+    if (has(tcb, mss_unsettled)) note_new_segment(cx, tcb, at, std::min(took, length));
     note_new(cx, tcb, flight, at, took);
     if (tcb.snd_nxt == data_end + 1) {
       set(tcb, fin_sent);

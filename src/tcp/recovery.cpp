@@ -9,6 +9,7 @@
 #include "tcp/rtt.hpp"
 #include "tcp/timeouts.hpp"
 #include "tcp/undo.hpp"
+#include "tcp/path_probe.hpp"
 
 namespace handfast::tcp {
 namespace {
@@ -62,9 +63,10 @@ void react_to_ece(Context& cx, Tcb& tcb, Flight& flight) {
 }
 
 /// A probe of a larger segment size is lost all the time; that is what it is for (RFC 4821 section 7.6.2).
-bool is_congestion(const Tcb& tcb, const Flight& flight) {
-  static_cast<void>(tcb);
-  return flight.lost != 0;
+bool is_congestion(Context& cx, Tcb& tcb, Flight& flight) {
+  if (flight.lost == flight.forgiven) return false;
+  if (has(tcb, mss_unsettled)) note_lost_probe(cx, tcb, flight);
+  return flight.lost != flight.forgiven;
 }
 
 void finish_recovery(Context& cx, Tcb& tcb, Flight& flight) {
@@ -113,7 +115,7 @@ void look_at_state(Context& cx, Tcb& tcb, Flight& flight, const Delivery& d, con
   if (tcb.recovery != Recovery::open && !before(tcb.snd_una, flight.recover)) finish_recovery(cx, tcb, flight);
   // Kept close behind: 2 GiB further on, a number left where it was would look like one that is still to come.
   if (tcb.recovery == Recovery::open && after(tcb.snd_una, flight.recover)) flight.recover = tcb.snd_una - 1;
-  if (tcb.recovery == Recovery::open && is_congestion(tcb, flight)) enter_fast_recovery(cx, tcb, flight, d);
+  if (tcb.recovery == Recovery::open && is_congestion(cx, tcb, flight)) enter_fast_recovery(cx, tcb, flight, d);
   if (tcb.recovery == Recovery::open && arrival.ece && (tcb.more_flags & ecn_on) != 0) react_to_ece(cx, tcb, flight);
 }
 
@@ -194,8 +196,8 @@ void set_alarm(Context& cx, Tcb& tcb, Flight& flight) {
 }
 
 void on_reordering_timeout(Context& cx, Tcb& tcb, Flight& flight) {
-  const std::uint32_t lost = rack_detect(cx, tcb, flight);
-  if (lost != 0 && tcb.recovery == Recovery::open) enter_fast_recovery(cx, tcb, flight, Delivery{});
+  rack_detect(cx, tcb, flight);
+  if (tcb.recovery == Recovery::open && is_congestion(cx, tcb, flight)) enter_fast_recovery(cx, tcb, flight, Delivery{});
   if (tcb.recovery == Recovery::fast && !congestion(tcb).models) reduce_in_proportion(tcb, flight, 0, false);
   set_alarm(cx, tcb, flight);
 }

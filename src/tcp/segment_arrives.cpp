@@ -8,6 +8,7 @@
 #include "tcp/congestion.hpp"
 #include "tcp/lifetime.hpp"
 #include "tcp/output.hpp"
+#include "tcp/path_mtu.hpp"
 #include "tcp/recovery.hpp"
 #include "tcp/rtt.hpp"
 #include "tcp/state.hpp"
@@ -654,13 +655,6 @@ void otherwise(Arrival& a) {
 
 }  // namespace
 
-void set_send_mss(const Context& cx, Tcb& tcb, std::uint16_t peer_mss) {
-  // MUST-16: the lesser of what the peer takes and what our path does, less options that every segment has (MUST-67).
-  std::uint32_t mss = std::min<std::uint32_t>(std::max(peer_mss, cx.config.tcp.min_send_mss), cx.config.link.mtu - 40u);
-  if (has(tcb, ts_enabled)) mss -= 12;
-  tcb.snd_mss = static_cast<std::uint16_t>(mss);
-}
-
 Verdict segment_arrives(Context& cx, Tcb& tcb, const wire::Segment& segment) {
   Verdict verdict;
   Arrival a{cx, tcb, segment, {}, segment.seq, {segment.payload, segment.payload_length}, segment.has(wire::fin), verdict};
@@ -681,12 +675,6 @@ bool store_unread(Context& cx, Tcb& tcb, std::span<const std::byte> bytes) {
   const Seq at = text_end(tcb) - static_cast<std::uint32_t>(bytes.size());
   ReceiveBuffer* buffer = receive_buffer_of(cx, tcb, at);
   return buffer != nullptr && buffer->put(cx.chunks, at, at, bytes);
-}
-
-void icmp_error_arrives(Context& cx, Tcb& tcb, Seq quoted, bool hard) {
-  // rfc5927 4.1: only about something that is in flight. A hard error ends an opening connection and no other.
-  if (before(quoted, tcb.snd_una) || !before(quoted, tcb.snd_nxt)) return;
-  if (hard && tcb.state == State::syn_sent) end_connection(cx, tcb, CloseReason::unreachable);
 }
 
 }  // namespace handfast::tcp

@@ -62,6 +62,7 @@ enum TcbFlag : std::uint32_t {
   syn_acked = 1u << 28,         ///< our SYN is acknowledged (snd_una passes iss again after 4 GiB, so numbers cannot tell)
   marked = 1u << 30,            ///< dscp is not 0: segments look at line 4 for it
   judging = 1u << 27,           ///< a data callback runs: what is unread is known when it returns, not before
+  mss_unsettled = 1u << 31,     ///< path_mtu.hpp has a say in the size of what leaves: smaller than could be, or in doubt
 };
 
 /// One bit each, of what few connections have.
@@ -139,6 +140,10 @@ struct alignas(64) Tcb {
   // --- line 4: rarely --------------------------------------------------------------------------------------
   std::uint32_t more_flags = 0;       // TcbMoreFlag
   std::uint8_t dscp = 0;              // 0..63; not 0 exactly while marked
+  std::uint32_t path_search = 0xffffffff;  // index of its PathSearch, only while mss_unsettled
+  std::uint16_t mss_limit = 536;      // payload, options not taken off, that peer and link allow; snd_mss never exceeds it
+  std::uint16_t larger_after = 0;     // when a larger path MTU is tried; ticks of path_mtu.cpp, while mss_unsettled
+  IcmpError last_icmp_error = IcmpError::none;
 };
 static_assert(sizeof(Tcb) <= 320);
 

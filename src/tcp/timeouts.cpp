@@ -7,6 +7,7 @@
 #include "tcp/lifetime.hpp"
 #include "tcp/output.hpp"
 #include "tcp/rack.hpp"
+#include "tcp/path_mtu.hpp"
 #include "tcp/recovery.hpp"
 #include "tcp/rtt.hpp"
 #include "tcp/state.hpp"
@@ -30,7 +31,9 @@ void count_backoff(Tcb& tcb) {
 
 void syn_timeout(Context& cx, Tcb& tcb) {
   if (since_ms(cx, tcb.progress_ms) >= cx.config.tcp.connect_timeout) {
-    end_connection(cx, tcb, CloseReason::connect_timed_out);
+    // SHLD-25: where routers said why nobody answers, that is the reason.
+    const bool told = tcb.last_icmp_error != IcmpError::none;
+    end_connection(cx, tcb, told ? CloseReason::unreachable : CloseReason::connect_timed_out);
     return;
   }
   count_backoff(tcb);
@@ -71,6 +74,10 @@ void retransmission_timeout(Context& cx, Tcb& tcb) {
   }
   if (gave_up(cx, tcb)) {
     end_connection(cx, tcb, CloseReason::timed_out);
+    return;
+  }
+  if (on_path_timeout(cx, tcb)) {
+    start_retransmission_timer(cx, tcb);
     return;
   }
   on_retransmission_timeout(cx, tcb);  // RFC 6298 (5.4)
