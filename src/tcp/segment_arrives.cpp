@@ -12,6 +12,7 @@
 #include "tcp/rtt.hpp"
 #include "tcp/state.hpp"
 #include "tcp/timeouts.hpp"
+#include "tcp/timestamps.hpp"
 
 namespace handfast::tcp {
 namespace {
@@ -44,15 +45,6 @@ std::uint32_t receive_window(const Tcb& tcb) { return distance(tcb.rcv_nxt, tcb.
 
 // --- first: sequence number, and before it PAWS (RFC 7323 section 5.3 R1) -------------------------------------
 
-/// TS.Recent is good for 24 days (RFC 7323 section 5.5).
-constexpr std::uint32_t ts_recent_lifetime_ms = 24u * 24 * 3600 * 1000;
-
-bool paws_rejects(const Arrival& a) {
-  return has(a.tcb, ts_enabled) && a.options.has_timestamps && !a.segment.has(wire::rst) &&
-         static_cast<std::int32_t>(a.options.ts_val - a.tcb.ts_recent) < 0 &&
-         a.cx.now_ms - a.tcb.heard_ms < ts_recent_lifetime_ms;
-}
-
 /// The four cases of the table in section 3.10.7.4.
 bool acceptable(Seq rcv_nxt, std::uint32_t window, Seq seq, std::uint32_t length) {
   const auto inside = [&](Seq s) { return distance(rcv_nxt, s) < window; };
@@ -73,7 +65,8 @@ Step answer_unacceptable(Arrival& a, Drop reason) {
 
 Step check_sequence(Arrival& a) {
   const Tcb& tcb = a.tcb;
-  if (paws_rejects(a)) return answer_unacceptable(a, Drop::tcp_old_timestamp);
+  if (paws_rejects(a.cx, tcb, a.segment, a.options)) return answer_unacceptable(a, Drop::tcp_old_timestamp);
+  if (lacks_timestamp(tcb, a.segment, a.options)) return drop(a, Drop::tcp_no_timestamp);  // rfc7323 3.2: silently
   const std::uint32_t window = receive_window(tcb);
   if (!acceptable(tcb.rcv_nxt, window, a.seq, a.segment.length())) {
     // MUST-66: with the window closed (or shut since), the ACK and RST of a segment that starts just here still count;
@@ -278,9 +271,7 @@ Step process_ack(Arrival& a) {
   const Seq ack = a.segment.ack;
   if (!ack_is_plausible(tcb, ack)) return challenge(a, Drop::tcp_unacceptable_ack);
   // TS.Recent only from segments that may be the peer's (RFC 7323 section 4.3 (2); sec A12).
-  if (has(tcb, ts_enabled) && a.options.has_timestamps && before_eq(a.segment.seq, tcb.last_ack_sent) &&
-      static_cast<std::int32_t>(a.options.ts_val - tcb.ts_recent) >= 0)
-    tcb.ts_recent = a.options.ts_val;
+  note_timestamp(cx, tcb, a.segment, a.options);
   tcb.heard_ms = cx.now_ms;
   bool sack_news = false;
   if (a.options.sack_count != 0 && has(tcb, sack_enabled) && !before(ack, tcb.snd_una))
