@@ -4,6 +4,7 @@
 
 #include "tcp/cookie_timestamp.hpp"
 #include "tcp/output.hpp"
+#include "tcp/patience.hpp"
 #include "tcp/segment_builder.hpp"
 #include "tcp/timeouts.hpp"
 
@@ -109,6 +110,7 @@ void send_syn(Context& cx, Tcb& tcb) {
       syn_options(cx, !answer, has(tcb, wscale_enabled), has(tcb, ts_enabled), has(tcb, sack_enabled));
   options.ts_val = ts_now(cx, tcb);
   options.ts_ecr = answer ? tcb.ts_recent : 0;
+  if (cx.config.tcp.user_timeout_option) options.user_timeout = advertised_user_timeout(cx, tcb);
   segment->window = syn_window(cx);
   segment->options_length = wire::write_options(segment->options.data(), options);
   if (answer) {
@@ -125,6 +127,7 @@ void send_syn_ack(Context& cx, HalfOpen& half) {
   wire::TcpOptions options = syn_options(cx, false, h.wscale, h.timestamps, h.sack);
   options.ts_val = cx.now_ms + h.ts_offset;
   options.ts_ecr = h.ts_recent;
+  if (cx.config.tcp.user_timeout_option) options.user_timeout = encode_user_timeout(cx.config.tcp.user_timeout);
   segment->window = syn_window(cx);
   half.handshake.rcv_wnd = segment->window;
   segment->options_length = wire::write_options(segment->options.data(), options);
@@ -181,7 +184,14 @@ void send_time_wait_ack(Context& cx, TimeWait& entry) {
 
 void send_keepalive(Context& cx, Tcb& tcb) {
   // SEG.SEQ = SND.NXT - 1 lies below the window, so that a living peer must answer (MUST-30: with no data).
-  if (begin_segment(cx, tcb, tcb.snd_nxt - 1, wire::ack) == nullptr) return;
+  TxSegment* segment = begin_segment(cx, tcb, tcb.snd_nxt - 1, wire::ack);
+  if (segment == nullptr) return;
+  static constexpr std::byte garbage{};
+  if (cx.config.tcp.keepalive_garbage && tcb.snd_una == tcb.snd_nxt) {  // MAY-6; the peer has this byte already
+    segment->piece[0] = {&garbage, 1};
+    segment->pieces = 1;
+    segment->payload_length = 1;
+  }
   commit_segment(cx, tcb);
   ++cx.stats.keepalive_probes;
 }

@@ -8,11 +8,13 @@
 #include "tcp/congestion.hpp"
 #include "tcp/lifetime.hpp"
 #include "tcp/output.hpp"
+#include "tcp/patience.hpp"
 #include "tcp/recovery.hpp"
 #include "tcp/rtt.hpp"
 #include "tcp/state.hpp"
 #include "tcp/timeouts.hpp"
 #include "tcp/timestamps.hpp"
+#include "tcp/urgent.hpp"
 
 namespace handfast::tcp {
 namespace {
@@ -330,7 +332,12 @@ Step check_ack(Arrival& a) {
   return Step::go_on;
 }
 
-// sixth: URG. The data is in-band whatever the pointer says (RFC 6093 section 4); nothing to do.
+// --- sixth: URG. The data is in-band whatever the pointer says (RFC 6093 section 4) -----------------------------
+
+void check_urgent(Arrival& a) {
+  constexpr std::uint16_t takes_text = detail::to_bits(State::established, State::fin_wait_1, State::fin_wait_2);
+  if ((takes_text >> static_cast<unsigned>(a.tcb.state) & 1) != 0) urgent_arrives(a.tcb, a.segment.seq + a.segment.urgent_pointer);
+}
 
 // --- seventh: text -----------------------------------------------------------------------------------------
 
@@ -514,6 +521,7 @@ void adopt_peer_options(Context& cx, Tcb& tcb, const wire::Segment& segment, con
     tcb.rcv_wscale = cx.rcv_wscale;
   }
   tcb.snd_wnd = tcb.max_snd_wnd = segment.window;  // never scaled in a SYN
+  if (options.user_timeout != 0) take_user_timeout(cx, tcb, options.user_timeout);
   set_send_mss(cx, tcb, peer_mss);
 }
 
@@ -561,6 +569,7 @@ void syn_sent_syn(Arrival& a) {
   set_state(tcb, State::established);
   ++cx.stats.established;
   a.verdict.established = true;
+  announce_user_timeout(cx, tcb);
   set(tcb, ack_now);
   mark_dirty(cx, tcb);
   if (has(tcb, keepalive_on)) start_keepalive_timer(cx, tcb);
@@ -594,8 +603,11 @@ void otherwise(Arrival& a) {
     if (check_syn(a) == Step::done) return;
   }
   if (check_ack(a) == Step::done) return;
+  if (a.segment.has(wire::urg)) [[unlikely]] check_urgent(a);
+  if (a.options.user_timeout != 0) [[unlikely]] take_user_timeout(a.cx, a.tcb, a.options.user_timeout);
   if (process_text(a) == Step::done) return;
   process_fin(a);
+  if (opening && a.verdict.established) announce_user_timeout(a.cx, a.tcb);
   if (opening && a.verdict.established && has(a.tcb, keepalive_on) && !has(a.tcb, ended)) start_keepalive_timer(a.cx, a.tcb);
 }
 

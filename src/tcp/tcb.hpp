@@ -60,11 +60,21 @@ enum TcbFlag : std::uint32_t {
   app_timer_due = 1u << 26,     ///< on_timer is owed
   starved = 1u << 29,           ///< in the list of those that wait for the shard's memory to send
   syn_acked = 1u << 28,         ///< our SYN is acknowledged (snd_una passes iss again after 4 GiB, so numbers cannot tell)
+  notice = 1u << 30,            ///< more_flags has something that delivery looks at (urgent data, a peer in doubt)
+  dressed = 1u << 31,           ///< segments carry more than usual: URG, or the user timeout
   judging = 1u << 27,           ///< a data callback runs: what is unread is known when it returns, not before
 };
 
 /// One bit each, of what few connections have.
 enum TcbMoreFlag : std::uint32_t {
+  unresponsive_due = 1u << 0,   ///< on_unresponsive is owed
+  urgent_due = 1u << 1,         ///< on_urgent is owed
+  urgent_in = 1u << 2,          ///< rcv_up is the end of urgent data that the application has not taken
+  urgent_out = 1u << 3,         ///< snd_up is the end of urgent data that the peer has not acknowledged
+  user_timeout_due = 1u << 4,   ///< the next segment carries our user timeout (RFC 5482)
+  user_timeout_fixed = 1u << 5, ///< the application chose it: CHANGEABLE is false
+  fast_open = 1u << 6,          ///< active: the SYN asks for a cookie or carries data (RFC 7413)
+  fast_opened = 1u << 7,        ///< passive, in SYN-RECEIVED with data delivered; in its listener's count
 };
 
 /// 256 bytes: two lines that every segment touches, two that timers, queues and loss touch.
@@ -136,6 +146,11 @@ struct alignas(64) Tcb {
 
   // --- line 4: rarely --------------------------------------------------------------------------------------
   std::uint32_t more_flags = 0;       // TcbMoreFlag
+  Seq snd_up, rcv_up;                 // first byte behind the urgent data (RFC 9293 section 3.8.5)
+  std::uint16_t adv_user_timeout = 0;   // ADV_UTO as in the option; 0: the shard's
+  std::uint16_t peer_user_timeout = 0;  // REMOTE_UTO as in the option; 0: none came
+  std::uint16_t keepalive_idle_s = 0, keepalive_interval_s = 0;  // 0: the shard's
+  std::uint8_t keepalive_probes = 0;                             // 0: the shard's
 };
 static_assert(sizeof(Tcb) <= 320);
 
