@@ -55,13 +55,22 @@ struct TcpConfig {
   /// How often a SYN-ACK is retransmitted before the half-open connection is dropped; 0..10. Two bounds what a
   /// spoofed SYN can reflect (the peer's own SYN retransmission starts it over).
   std::uint8_t syn_ack_retries = 2;
-  /// Retransmissions of one segment after which the connection is in doubt (R1); 3 or more. SHLD-10.
+  /// Retransmissions of one segment (a SYN too) after which the connection is in doubt (R1): its neighbour is asked for
+  /// again and on_unresponsive called; 1..255, 3 or more by SHLD-10.
   std::uint8_t r1_retries = 3;
   /// How long unacknowledged data (or a FIN) is retransmitted before the connection is given up (R2);
   /// 100 s or more by SHLD-11. Zero-window probes that are answered do not count.
   Duration r2_timeout = 300s;
 
-  /// Longest delay of an ACK; less than 500 ms by MUST-40. Every second full segment is acknowledged at once.
+  /// User timeout option (RFC 5482): sent and, where the application has not set a limit of its own, obeyed.
+  bool user_timeout_option = false;
+  /// What is advertised as long as the application has not said otherwise (ADV_UTO); 1 s..6553 s.
+  Duration user_timeout = 300s;
+  /// Bounds on what a peer's option makes of our user timeout (L_LIMIT, U_LIMIT); rto_max < least <= most <= 6553 s.
+  Duration user_timeout_least = 100s;
+  Duration user_timeout_most = 3600s;
+
+  /// Longest delay of an ACK; 0..200 ms (less than 500 ms by MUST-40). Every second full segment is acknowledged at once.
   Duration delayed_ack = 40ms;
   /// Nagle's algorithm; SHLD-7. Off with Conn::set_nodelay as well (MUST-17).
   bool nagle = true;
@@ -88,6 +97,8 @@ struct TcpConfig {
   Duration keepalive_idle = 2h;
   Duration keepalive_interval = 75s;
   std::uint8_t keepalive_probes = 9;
+  /// Probes carry one garbage byte, for peers that answer nothing else; MAY-6.
+  bool keepalive_garbage = false;
 
   /// Maximum segment lifetime; TIME-WAIT lasts twice this; 1 ms..4 min. RFC 9293 says 2 min; 30 s is what
   /// the field uses (TIME-WAIT of 60 s).
@@ -135,6 +146,8 @@ struct Limits {
   std::uint32_t path_searches = 1024;
   /// Frames held while a neighbour is being resolved, in all.
   std::uint32_t held_frames = 1024;
+  /// Servers whose Fast Open cookie is kept for the next connect (48 bytes each); 0..65536.
+  std::uint32_t fast_open_servers = 256;
   /// Largest State of a handler; bytes; a multiple of 8 up to 4096.
   std::uint32_t state_bytes = 64;
   /// Largest backlog of a listener, as Linux's net.core.somaxconn.

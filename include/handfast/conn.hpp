@@ -96,6 +96,9 @@ struct ConnStats {
   std::uint64_t bytes_received = 0;       ///< in order
   bool timestamps = false, sack = false, window_scale = false;
   std::uint8_t dscp = 0;                  ///< of what we send; 0..63
+  std::uint32_t urgent_ahead = 0;         ///< bytes of urgent data not taken yet
+  Duration user_timeout{};                ///< R2 of this connection; Duration::max(): never
+  Duration peer_user_timeout{};           ///< the last that the peer advertised (RFC 5482); zero: none
 };
 
 /// A received buffer that the application took over with RxView::take(): move-only, given back when destroyed.
@@ -182,6 +185,14 @@ class RxView {
   shard::Shard* shard_ = nullptr;
 };
 
+/// When and how often a silent peer is asked whether it is there; zero: as TcpConfig says. Whole seconds, up to 65535;
+/// anything below a second is one.
+struct KeepAlive {
+  Duration idle{};
+  Duration interval{};
+  std::uint8_t probes = 0;
+};
+
 /// One connection; exists inside callbacks (and as the result of Core::find) and must not be stored.
 /// Every call is allowed in every callback. None blocks, none calls back before it returns; what is queued
 /// leaves at the end of the burst, in the same segment as the ACK that is due. After close() or abort() the
@@ -207,6 +218,14 @@ class Conn {
   /// Queues the buffer itself. On false the buffer is untouched and still the caller's.
   bool send(TxBuf&& buffer);
   bool send(RxBuf&& buffer);
+
+  /// send(), and the last byte taken becomes the end of urgent data (RFC 9293 section 3.8.5): the peer is told at once, even
+  /// past a closed window. The bytes stay in the stream, in their order. New protocols should not use it (RFC 6093).
+  std::size_t send_urgent(std::span<const std::byte> bytes);
+  std::size_t send_urgent(std::string_view text) { return send_urgent(std::as_bytes(std::span{text.data(), text.size()})); }
+  /// Bytes up to the end of the peer's urgent data that were not taken yet, those that have not come included; in on_data
+  /// counted from the first byte shown. 0: none.
+  [[nodiscard]] std::size_t urgent_ahead() const;
 
   /// Holds back segments that are not full until uncork(), at most override_timeout.
   void cork();
@@ -235,7 +254,11 @@ class Conn {
   /// The differentiated services code point of segments described from now on, retransmissions included; 0..63, or
   /// nothing changes and it says false. RFC 9293 SHLD-21; an application seldom has a reason to (SHLD-23).
   bool set_dscp(std::uint8_t dscp);
-  /// Ends the connection (timed_out) when data stays unacknowledged for longer (RFC 5482, local part). 0: R2.
+  /// Switches it on with times of its own (MUST-27).
+  void set_keepalive(const KeepAlive& times);
+  /// Ends the connection (timed_out) when data stays unacknowledged for longer: R2 of this connection (MUST-21). Up to
+  /// 6553 s in steps of 100 ms, or Duration::max(): never; 0: R2 of TcpConfig. With TcpConfig::user_timeout_option it is
+  /// advertised, and the peer's wish no longer counts (RFC 5482).
   void set_user_timeout(Duration limit);
 
   /// The handler's on_timer is called once after `delay`; one timer a connection, arming again replaces it.

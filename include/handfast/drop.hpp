@@ -68,6 +68,8 @@ enum class Drop : std::uint8_t {
   tcp_bad_cookie,
   tcp_time_wait,
   tcp_window_full,
+  tcp_no_timestamp,
+  tcp_authentication,
   // shard
   steering_ring_full,
   tx_no_buffer,

@@ -44,7 +44,13 @@ void check_tcp(Checker& check, const TcpConfig& tcp, const LinkConfig& link) {
   check.range("tcp.rto_max", tcp.rto_max, Duration{100ms}, Duration{1h});
   check.range("tcp.connect_timeout", tcp.connect_timeout, Duration{100ms}, Duration{1h});
   check.range("tcp.r2_timeout", tcp.r2_timeout, Duration{1s}, Duration{24h});
-  check.range("tcp.delayed_ack", tcp.delayed_ack, Duration{0}, Duration{499ms});  // MUST-40
+  check.range("tcp.r1_retries", tcp.r1_retries, std::uint8_t{1}, std::uint8_t{255});
+  check.range("tcp.user_timeout", tcp.user_timeout, Duration{1s}, Duration{6553s});
+  check.range("tcp.user_timeout_most", tcp.user_timeout_most, Duration{1s}, Duration{6553s});
+  // rfc5482 3.1: the lower limit MUST be larger than the RTO.
+  if (tcp.user_timeout_option)
+    check.range("tcp.user_timeout_least", tcp.user_timeout_least, tcp.rto_max + 1s, tcp.user_timeout_most);
+  check.range("tcp.delayed_ack", tcp.delayed_ack, Duration{0}, Duration{200ms});
   check.range("tcp.override_timeout", tcp.override_timeout, Duration{100ms}, Duration{1s});
   check.range("tcp.receive_buffer", tcp.receive_buffer, 2048u, tcp::max_receive_buffer);
   check.range("tcp.send_buffer", tcp.send_buffer, 2048u, 1u << 30);

@@ -68,6 +68,8 @@ constexpr auto names = std::to_array<Entry>({
     {Drop::tcp_bad_cookie, "tcp_bad_cookie"},
     {Drop::tcp_time_wait, "tcp_time_wait"},
     {Drop::tcp_window_full, "tcp_window_full"},
+    {Drop::tcp_no_timestamp, "tcp_no_timestamp"},
+    {Drop::tcp_authentication, "tcp_authentication"},
     {Drop::steering_ring_full, "steering_ring_full"},
     {Drop::tx_no_buffer, "tx_no_buffer"},
 });

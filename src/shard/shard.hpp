@@ -64,6 +64,8 @@ class Shard {
   void abort_all();
   [[nodiscard]] CoreStats stats() const;
   [[nodiscard]] std::vector<ConnInfo> connections() const;
+  /// Urgent bytes that the application has not been shown; in a data callback those in view count.
+  [[nodiscard]] std::uint32_t urgent_ahead(const tcp::Tcb& tcb) const;
   /// The application wants what is held for this connection (again): after the current callback, in this poll.
   void deliver_later(tcp::Tcb& tcb);
   /// A received buffer, or a chunk, that the application had and is done with.
@@ -162,6 +164,7 @@ class Shard {
   // delivery.cpp
   void deliver(const tcp::Verdict& verdict, void*& handle);
   void deliver_established(tcp::Tcb& tcb);
+  void deliver_notices(tcp::Tcb& tcb);
   void deliver_text(tcp::Tcb& tcb, std::span<const std::byte> text, void*& handle);
   void deliver_held(tcp::Tcb& tcb);
   void judge_unread(tcp::Tcb& tcb);
@@ -191,6 +194,12 @@ class Shard {
   std::array<std::uint32_t, 256> port_counters_{};  // by destination (RFC 6056 section 3.3.4's table)
 
   std::unique_ptr<Burst> burst_ = std::make_unique<Burst>();
+  /// The connection whose text in the frame is about to be delivered, and how much; only where there is urgent data.
+  struct {
+    const tcp::Tcb* tcb = nullptr;
+    std::uint32_t bytes = 0;
+  } in_view_;
+
   std::vector<void*> done_;
   std::vector<wire::TxFrame> ready_;
   std::vector<Held> held_;

@@ -8,9 +8,11 @@
 #include "tcp/lifetime.hpp"
 #include "tcp/output.hpp"
 #include "tcp/path_mtu.hpp"
+#include "tcp/patience.hpp"
 #include "tcp/rtt.hpp"
 #include "tcp/state.hpp"
 #include "tcp/timeouts.hpp"
+#include "tcp/urgent.hpp"
 
 namespace handfast::tcp {
 namespace {
@@ -296,6 +298,9 @@ ConnStats status(const Context& cx, const Tcb& tcb) {
   s.sack = has(tcb, sack_enabled);
   s.window_scale = has(tcb, wscale_enabled);
   s.dscp = has(tcb, marked) ? tcb.dscp : std::uint8_t{0};
+  s.user_timeout = give_up_after(cx, tcb);
+  s.peer_user_timeout = decode_user_timeout(tcb.peer_user_timeout);
+  s.urgent_ahead = urgent_ahead(tcb, first_unread(tcb));
   return s;
 }
 

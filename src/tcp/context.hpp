@@ -114,9 +114,9 @@ inline const FlowKey& KeyOf::operator()(std::uint32_t slot) const { return const
 
 /// Layer-wide helpers on one connection.
 [[nodiscard]] inline std::uint32_t ts_now(const Context& cx, const Tcb& tcb) { return cx.now_ms + tcb.ts_offset; }
-[[nodiscard]] inline bool has(const Tcb& tcb, std::uint32_t flag) { return (tcb.flags & flag) != 0; }
-inline void set(Tcb& tcb, std::uint32_t flag) { tcb.flags |= flag; }
-inline void clear(Tcb& tcb, std::uint32_t flag) { tcb.flags &= ~flag; }
+[[nodiscard]] inline bool has(const Tcb& tcb, std::uint64_t flag) { return (tcb.flags & flag) != 0; }
+inline void set(Tcb& tcb, std::uint64_t flag) { tcb.flags |= flag; }
+inline void clear(Tcb& tcb, std::uint64_t flag) { tcb.flags &= ~flag; }
 inline void count(Context& cx, Drop reason) { ++cx.stats.drops[static_cast<std::size_t>(reason)]; }
 
 /// The TOS byte of what leaves, without ECN. SHLD-22: the code point is passed on as it was set.

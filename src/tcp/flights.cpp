@@ -194,7 +194,7 @@ Flight* take_flight(Context& cx, Tcb& tcb) {
   flight->recover = tcb.snd_una - 1;
   flight->delivered_us = flight->first_sent_us = cx.now_us;
   tcb.flight = flight;
-  if (tcb.snd_una != tcb.snd_nxt && (tcb.more_flags & probe_out) == 0) {
+  if (tcb.snd_una != tcb.snd_nxt && !has(tcb, probe_out)) {
     if (!has_send_memory(cx) || !flight->sent.reserve(cx.chunks)) {
       free_flight(cx, tcb);
       return nullptr;
@@ -329,7 +329,7 @@ std::optional<std::uint32_t> next_lost(Flight& flight) {
 }
 
 std::uint32_t pipe(const Tcb& tcb) {
-  const std::uint32_t out = (tcb.more_flags & probe_out) != 0 ? 0 : distance(tcb.snd_una, tcb.snd_nxt);
+  const std::uint32_t out = has(tcb, probe_out) ? 0 : distance(tcb.snd_una, tcb.snd_nxt);
   if (tcb.flight == nullptr) return out;
   const Flight& flight = *tcb.flight;
   std::uint32_t gone = flight.sacked + flight.lost - flight.resent;

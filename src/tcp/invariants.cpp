@@ -80,7 +80,7 @@ void check_flight(const Tcb& tcb) {
   }
   HF_ASSERT(sacked == flight.sacked && segments == flight.sacked_segments && lost == flight.lost && resent == flight.resent);
   HF_ASSERT(forgiven == flight.forgiven);
-  const bool probe = (tcb.more_flags & probe_out) != 0;
+  const bool probe = has(tcb, probe_out);
   HF_ASSERT(left == tcb.snd_nxt || (probe && flight.sent.empty()));
   if (flight.sent.empty()) HF_ASSERT(tcb.recovery == Recovery::open);
 }

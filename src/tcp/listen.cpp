@@ -13,6 +13,7 @@
 #include "tcp/segment_arrives.hpp"
 #include "tcp/state.hpp"
 #include "tcp/timeouts.hpp"
+#include "tcp/timestamps.hpp"
 #include "wire/tcp_writer.hpp"
 
 namespace handfast::tcp {
@@ -24,16 +25,9 @@ Verdict dropped(Drop reason) {
   return verdict;
 }
 
-/// What a SYN asks for and this stack grants.
-void agree(const Context& cx, const wire::Segment& syn, const wire::TcpOptions& options, Reuse reuse, Handshake& h) {
+/// What a SYN offers and this stack takes up.
+void take_offer(const Context& cx, const wire::Segment& syn, const wire::TcpOptions& options, Handshake& h) {
   const TcpConfig& config = cx.config.tcp;
-  const InitialNumbers initial = initial_numbers(cx.secrets, syn.flow, cx.now);
-  h.iss = initial.iss;
-  h.ts_offset = initial.ts_offset;
-  // rfc1122 4.2.2.13: a larger ISS than the largest number of the incarnation before; by how much nobody can tell.
-  if (reuse.valid && before_eq(h.iss, reuse.least_iss))
-    h.iss = reuse.least_iss + 64000 + static_cast<std::uint32_t>(initial.ts_offset & 0xfff);
-  h.irs = syn.seq;
   h.snd_wnd = syn.window;
   h.peer_mss = options.has_mss ? options.mss : std::uint16_t{536};  // MUST-15
   h.timestamps = options.has_timestamps && config.timestamps;
@@ -41,6 +35,18 @@ void agree(const Context& cx, const wire::Segment& syn, const wire::TcpOptions& 
   h.sack = options.sack_permitted && config.sack;
   h.wscale = options.has_window_scale && config.window_scale;
   h.snd_wscale = h.wscale ? std::min<std::uint8_t>(options.window_scale, 14) : std::uint8_t{0};
+}
+
+/// What a SYN asks for and this stack grants.
+void agree(const Context& cx, const wire::Segment& syn, const wire::TcpOptions& options, Reuse reuse, Handshake& h) {
+  const InitialNumbers initial = initial_numbers(cx.secrets, syn.flow, cx.now);
+  h.iss = initial.iss;
+  h.ts_offset = initial.ts_offset;
+  // rfc1122 4.2.2.13: a larger ISS than the largest number of the incarnation before; by how much nobody can tell.
+  if (reuse.valid && before_eq(h.iss, reuse.least_iss))
+    h.iss = reuse.least_iss + 64000 + static_cast<std::uint32_t>(initial.ts_offset & 0xfff);
+  h.irs = syn.seq;
+  take_offer(cx, syn, options, h);
 }
 
 /// SYN,ACK with a cookie: no memory, no timer. Options that need a place to stand ride in the timestamp.
@@ -185,6 +191,10 @@ Verdict segment_arrives_half_open(Context& cx, HalfOpen& half, std::uint64_t has
   if (!wire::read_options(segment, options)) return dropped(Drop::tcp_malformed_option);
   // The SYN again: the SYN,ACK was lost, or is on its way (sec C20).
   if (segment.has(wire::syn) && !segment.has(wire::rst) && !segment.has(wire::ack) && segment.seq == h.irs) {
+    // What it says last is what it stands by: a peer may try again with fewer options, and its clock has gone on. An old
+    // duplicate (RFC 7323 section 5.2) changes nothing.
+    if (!h.timestamps || !options.has_timestamps || !is_earlier(options.ts_val, h.ts_recent))
+      take_offer(cx, segment, options, half.handshake);
     send_syn_ack(cx, half);
     half.sent_again = true;
     half.retries = 0;  // it is still there: our own tries start over
@@ -194,7 +204,7 @@ Verdict segment_arrives_half_open(Context& cx, HalfOpen& half, std::uint64_t has
   }
   // first: sequence number, and PAWS
   const bool old_timestamp = h.timestamps && options.has_timestamps && !segment.has(wire::rst) &&
-                             static_cast<std::int32_t>(options.ts_val - h.ts_recent) < 0;
+                             is_earlier(options.ts_val, h.ts_recent);
   const std::uint32_t length = segment.length();
   const bool acceptable = distance(rcv_nxt, segment.seq) < h.rcv_wnd ||
                           (length != 0 && distance(rcv_nxt, segment.seq + (length - 1)) < h.rcv_wnd);
@@ -202,6 +212,7 @@ Verdict segment_arrives_half_open(Context& cx, HalfOpen& half, std::uint64_t has
     if (!segment.has(wire::rst)) send_challenge_ack(cx, half);
     return dropped(old_timestamp ? Drop::tcp_old_timestamp : Drop::tcp_out_of_window);
   }
+  if (h.timestamps && !options.has_timestamps && !segment.has(wire::rst | wire::syn)) return dropped(Drop::tcp_no_timestamp);
   // second: RST: back to LISTEN (RFC 5961 section 3: exactly at RCV.NXT)
   if (segment.has(wire::rst)) {
     if (segment.seq != rcv_nxt) {

@@ -149,8 +149,8 @@ bool has_place_for_record(Context& cx, Tcb& tcb, Flight*& flight, bool out) {
 /// `took` from `at` has left for the first time.
 void note_new(Context& cx, Tcb& tcb, Flight* flight, Seq at, std::uint32_t took) {
   if (tcb.snd_una == at) tcb.progress_ms = cx.now_ms;
-  const bool again = (tcb.more_flags & probe_out) != 0;
-  tcb.more_flags &= ~std::uint32_t{probe_out};
+  const bool again = has(tcb, probe_out);
+  clear(tcb, probe_out);
   if (flight == nullptr) {
     if (!again) set(tcb, rtt_timing);
     tcb.rtt_time_us = cx.now_us;
@@ -171,7 +171,7 @@ Flush send_new(Context& cx, Tcb& tcb, std::uint32_t in_flight) {
   const Seq limit = tcb.snd_una + tcb.snd_wnd;
   const Seq data_end = tcb.snd_una + tcb.send_queued;
   while (!has(tcb, fin_sent)) {
-    const Seq at = (tcb.more_flags & probe_out) != 0 ? tcb.snd_una : tcb.snd_nxt;
+    const Seq at = has(tcb, probe_out) ? tcb.snd_una : tcb.snd_nxt;
     const std::uint32_t unsent = distance(at, data_end);
     const bool fin = has(tcb, fin_queued);
     if (unsent == 0 && !fin) break;

@@ -58,7 +58,7 @@ void react_to_ece(Context& cx, Tcb& tcb, Flight& flight) {
   }
   flight.cwr_on = true;
   flight.cwr_end = tcb.snd_nxt;
-  tcb.more_flags |= cwr_due;
+  set(tcb, cwr_due);
   ++cx.stats.ecn_reductions;
 }
 
@@ -116,7 +116,7 @@ void look_at_state(Context& cx, Tcb& tcb, Flight& flight, const Delivery& d, con
   // Kept close behind: 2 GiB further on, a number left where it was would look like one that is still to come.
   if (tcb.recovery == Recovery::open && after(tcb.snd_una, flight.recover)) flight.recover = tcb.snd_una - 1;
   if (tcb.recovery == Recovery::open && is_congestion(cx, tcb, flight)) enter_fast_recovery(cx, tcb, flight, d);
-  if (tcb.recovery == Recovery::open && arrival.ece && (tcb.more_flags & ecn_on) != 0) react_to_ece(cx, tcb, flight);
+  if (tcb.recovery == Recovery::open && arrival.ece && has(tcb, ecn_on)) react_to_ece(cx, tcb, flight);
 }
 
 void move_window(Context& cx, Tcb& tcb, Flight& flight, const Delivery& d, const AckArrival& arrival, std::uint32_t lost,

@@ -9,10 +9,13 @@
 #include "tcp/lifetime.hpp"
 #include "tcp/output.hpp"
 #include "tcp/path_mtu.hpp"
+#include "tcp/patience.hpp"
 #include "tcp/recovery.hpp"
 #include "tcp/rtt.hpp"
 #include "tcp/state.hpp"
 #include "tcp/timeouts.hpp"
+#include "tcp/timestamps.hpp"
+#include "tcp/urgent.hpp"
 
 namespace handfast::tcp {
 namespace {
@@ -45,15 +48,6 @@ std::uint32_t receive_window(const Tcb& tcb) { return distance(tcb.rcv_nxt, tcb.
 
 // --- first: sequence number, and before it PAWS (RFC 7323 section 5.3 R1) -------------------------------------
 
-/// TS.Recent is good for 24 days (RFC 7323 section 5.5).
-constexpr std::uint32_t ts_recent_lifetime_ms = 24u * 24 * 3600 * 1000;
-
-bool paws_rejects(const Arrival& a) {
-  return has(a.tcb, ts_enabled) && a.options.has_timestamps && !a.segment.has(wire::rst) &&
-         static_cast<std::int32_t>(a.options.ts_val - a.tcb.ts_recent) < 0 &&
-         a.cx.now_ms - a.tcb.heard_ms < ts_recent_lifetime_ms;
-}
-
 /// The four cases of the table in section 3.10.7.4.
 bool acceptable(Seq rcv_nxt, std::uint32_t window, Seq seq, std::uint32_t length) {
   const auto inside = [&](Seq s) { return distance(rcv_nxt, s) < window; };
@@ -74,7 +68,8 @@ Step answer_unacceptable(Arrival& a, Drop reason) {
 
 Step check_sequence(Arrival& a) {
   const Tcb& tcb = a.tcb;
-  if (paws_rejects(a)) return answer_unacceptable(a, Drop::tcp_old_timestamp);
+  if (paws_rejects(a.cx, tcb, a.segment, a.options)) return answer_unacceptable(a, Drop::tcp_old_timestamp);
+  if (lacks_timestamp(tcb, a.segment, a.options)) return drop(a, Drop::tcp_no_timestamp);  // rfc7323 3.2: silently
   const std::uint32_t window = receive_window(tcb);
   if (!acceptable(tcb.rcv_nxt, window, a.seq, a.segment.length())) {
     // MUST-66: with the window closed (or shut since), the ACK and RST of a segment that starts just here still count;
@@ -225,7 +220,7 @@ void acknowledge(Arrival& a, Seq ack) {
   a.verdict.acked += data;
   tcb.backoff = 0;
   tcb.progress_ms = cx.now_ms;
-  tcb.more_flags &= ~std::uint32_t{probe_out};
+  clear(tcb, probe_out);
   clear(tcb, persist);
   if (tcb.snd_una == tcb.snd_nxt)
     tcb.rtx_deadline = never;  // RFC 6298 (5.2)
@@ -293,7 +288,7 @@ void update_window(Arrival& a) {
   tcb.backoff = 0;
   // A probe's byte was not taken while the window was shut, and leaves again with what follows; neither was what had been
   // sent before it was shut.
-  if (tcb.snd_una != tcb.snd_nxt && (tcb.more_flags & probe_out) == 0) resend_flight(a.cx, tcb);
+  if (tcb.snd_una != tcb.snd_nxt && !has(tcb, probe_out)) resend_flight(a.cx, tcb);
 }
 
 bool fin_is_acked(const Tcb& tcb) { return has(tcb, fin_sent) && tcb.snd_una == tcb.snd_nxt; }
@@ -324,9 +319,7 @@ Step process_ack(Arrival& a) {
   const Seq ack = a.segment.ack;
   if (!ack_is_plausible(tcb, ack)) return challenge(a, Drop::tcp_unacceptable_ack);
   // TS.Recent only from segments that may be the peer's (RFC 7323 section 4.3 (2); sec A12).
-  if (has(tcb, ts_enabled) && a.options.has_timestamps && before_eq(a.segment.seq, tcb.last_ack_sent) &&
-      static_cast<std::int32_t>(a.options.ts_val - tcb.ts_recent) >= 0)
-    tcb.ts_recent = a.options.ts_val;
+  note_timestamp(cx, tcb, a.segment, a.options);
   tcb.heard_ms = cx.now_ms;
   if (tcb.flight != nullptr) {
     if (!before(ack, tcb.snd_una) && tcb.snd_una != tcb.snd_nxt) acknowledge_flight(a, ack);
@@ -384,7 +377,12 @@ Step check_ack(Arrival& a) {
   return Step::go_on;
 }
 
-// sixth: URG. The data is in-band whatever the pointer says (RFC 6093 section 4); nothing to do.
+// --- sixth: URG. The data is in-band whatever the pointer says (RFC 6093 section 4) -----------------------------
+
+void check_urgent(Arrival& a) {
+  constexpr std::uint16_t takes_text = detail::to_bits(State::established, State::fin_wait_1, State::fin_wait_2);
+  if ((takes_text >> static_cast<unsigned>(a.tcb.state) & 1) != 0) urgent_arrives(a.tcb, a.segment.seq + a.segment.urgent_pointer);
+}
 
 // --- seventh: text -----------------------------------------------------------------------------------------
 
@@ -568,6 +566,7 @@ void adopt_peer_options(Context& cx, Tcb& tcb, const wire::Segment& segment, con
     tcb.rcv_wscale = cx.rcv_wscale;
   }
   tcb.snd_wnd = tcb.max_snd_wnd = segment.window;  // never scaled in a SYN
+  if (options.user_timeout != 0) take_user_timeout(cx, tcb, options.user_timeout);
   set_send_mss(cx, tcb, peer_mss);
 }
 
@@ -615,6 +614,7 @@ void syn_sent_syn(Arrival& a) {
   set_state(tcb, State::established);
   ++cx.stats.established;
   a.verdict.established = true;
+  announce_user_timeout(cx, tcb);
   set(tcb, ack_now);
   mark_dirty(cx, tcb);
   if (has(tcb, keepalive_on)) start_keepalive_timer(cx, tcb);
@@ -648,8 +648,11 @@ void otherwise(Arrival& a) {
     if (check_syn(a) == Step::done) return;
   }
   if (check_ack(a) == Step::done) return;
+  if (a.segment.has(wire::urg)) [[unlikely]] check_urgent(a);
+  if (a.options.user_timeout != 0) [[unlikely]] take_user_timeout(a.cx, a.tcb, a.options.user_timeout);
   if (process_text(a) == Step::done) return;
   process_fin(a);
+  if (opening && a.verdict.established) announce_user_timeout(a.cx, a.tcb);
   if (opening && a.verdict.established && has(a.tcb, keepalive_on) && !has(a.tcb, ended)) start_keepalive_timer(a.cx, a.tcb);
 }
 

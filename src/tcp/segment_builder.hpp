@@ -19,10 +19,17 @@ inline constexpr std::uint32_t timestamp_option_bytes = 12;  // with its padding
   return std::min(static_cast<std::uint32_t>(tcb.receive->beyond.size()), most);
 }
 
+/// What `dressed` stands for (dress.cpp): bytes of options beside `other_options`, and putting all of it on.
+[[nodiscard]] std::uint32_t extra_option_bytes(const Tcb& tcb, std::uint32_t other_options);
+void dress_segment(const Context& cx, Tcb& tcb, TxSegment& segment);
+
 /// Payload that fits beside the options of the next segment.
 [[nodiscard]] inline std::uint32_t segment_room(const Tcb& tcb) {
   const std::uint32_t blocks = sack_blocks_due(tcb);
-  return blocks == 0 ? tcb.snd_mss : tcb.snd_mss - (4 + 8 * blocks);
+  std::uint32_t options = blocks == 0 ? 0 : 4 + 8 * blocks;
+  if (has(tcb, dressed)) [[unlikely]]
+    options += extra_option_bytes(tcb, options + (has(tcb, ts_enabled) ? timestamp_option_bytes : 0));
+  return tcb.snd_mss > options + 8 ? tcb.snd_mss - options : 8;
 }
 
 /// Fills everything but payload, FIN and PSH; null when the queue is full. Nothing is sent before commit_segment.
@@ -56,6 +63,7 @@ inline constexpr std::uint32_t timestamp_option_bytes = 12;  // with its padding
     wire::store32(segment->options.data() + 8, tcb.ts_recent);
     segment->options_length = timestamp_option_bytes;
   }
+  if (has(tcb, dressed)) [[unlikely]] dress_segment(cx, tcb, *segment);
   return segment;
 }
 

@@ -8,6 +8,7 @@
 #include "tcp/output.hpp"
 #include "tcp/rack.hpp"
 #include "tcp/path_mtu.hpp"
+#include "tcp/patience.hpp"
 #include "tcp/recovery.hpp"
 #include "tcp/rtt.hpp"
 #include "tcp/state.hpp"
@@ -21,8 +22,7 @@ Duration since_ms(const Context& cx, std::uint32_t then) { return std::chrono::m
 bool gave_up(const Context& cx, const Tcb& tcb) {
   const TcpConfig& config = cx.config.tcp;
   if (has(tcb, orphan) && tcb.backoff >= config.orphan_retries) return true;
-  const Duration limit = tcb.user_timeout_ds != 0 ? tcb.user_timeout_ds * Duration{100ms} : config.r2_timeout;
-  return since_ms(cx, tcb.progress_ms) >= limit;
+  return since_ms(cx, tcb.progress_ms) >= give_up_after(cx, tcb);
 }
 
 void count_backoff(Tcb& tcb) {
@@ -37,6 +37,7 @@ void syn_timeout(Context& cx, Tcb& tcb) {
     return;
   }
   count_backoff(tcb);
+  note_retransmission(cx, tcb);
   set(tcb, syn_retransmitted);
   clear(tcb, rtt_timing);
   ++cx.stats.retransmits;
@@ -82,6 +83,7 @@ void retransmission_timeout(Context& cx, Tcb& tcb) {
   }
   on_retransmission_timeout(cx, tcb);  // RFC 6298 (5.4)
   count_backoff(tcb);                  // (5.5)
+  note_retransmission(cx, tcb);
   start_retransmission_timer(cx, tcb);
   if (tcb.flight == nullptr) resend_without_flight(cx, tcb);
   mark_dirty(cx, tcb);
@@ -103,27 +105,37 @@ void persist_timeout(Context& cx, Tcb& tcb) {
   start_persist_timer(cx, tcb, false);
 }
 
-void keepalive_timeout(Context& cx, Tcb& tcb) {
+/// rfc5482 4.2: more than the user timeout, or it would end what that lets live.
+Duration keepalive_idle(const Context& cx, const Tcb& tcb) {
   const TcpConfig& config = cx.config.tcp;
+  const Duration idle = tcb.keepalive_idle_s != 0 ? tcb.keepalive_idle_s * Duration{1s} : config.keepalive_idle;
+  if (!config.user_timeout_option || tcb.user_timeout_ds == endless) return idle;
+  return std::max(idle, give_up_after(cx, tcb) + 1s);
+}
+
+Duration keepalive_interval(const Context& cx, const Tcb& tcb) {
+  return tcb.keepalive_interval_s != 0 ? tcb.keepalive_interval_s * Duration{1s} : cx.config.tcp.keepalive_interval;
+}
+
+void keepalive_timeout(Context& cx, Tcb& tcb) {
   if (!has(tcb, keepalive_on)) return;
-  const Duration silent = since_ms(cx, tcb.heard_ms);
-  if (silent < config.keepalive_idle) tcb.keepalive_sent = 0;
-  if (silent < config.keepalive_idle) {
+  if (since_ms(cx, tcb.heard_ms) < keepalive_idle(cx, tcb)) {
+    tcb.keepalive_sent = 0;
     start_keepalive_timer(cx, tcb);  // heard meanwhile
     return;
   }
   if (tcb.snd_una != tcb.snd_nxt) {
-    tcb.idle_deadline = cx.now + config.keepalive_interval;  // the retransmission timer asks already
+    tcb.idle_deadline = cx.now + keepalive_interval(cx, tcb);  // the retransmission timer asks already
     return;
   }
-  if (tcb.keepalive_sent >= config.keepalive_probes) {
+  if (tcb.keepalive_sent >= (tcb.keepalive_probes != 0 ? tcb.keepalive_probes : cx.config.tcp.keepalive_probes)) {
     send_reset(cx, tcb);
     end_connection(cx, tcb, CloseReason::keepalive_timed_out);
     return;
   }
   send_keepalive(cx, tcb);
   ++tcb.keepalive_sent;
-  tcb.idle_deadline = cx.now + config.keepalive_interval;
+  tcb.idle_deadline = cx.now + keepalive_interval(cx, tcb);
 }
 
 void idle_timeout(Context& cx, Tcb& tcb) {
@@ -158,7 +170,7 @@ void start_delayed_ack_timer(Context& cx, Tcb& tcb) {
 
 void start_keepalive_timer(Context& cx, Tcb& tcb) {
   const Duration silent = since_ms(cx, tcb.heard_ms);
-  tcb.idle_deadline = cx.now + std::max<Duration>(cx.config.tcp.keepalive_idle - silent, 1ms);
+  tcb.idle_deadline = cx.now + std::max<Duration>(keepalive_idle(cx, tcb) - silent, 1ms);
   arm_for(cx, tcb, tcb.idle_deadline);
 }
 
