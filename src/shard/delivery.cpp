@@ -69,7 +69,7 @@ std::uint32_t Shard::urgent_ahead(const tcp::Tcb& tcb) const {
 
 /// What few connections have to say: urgent data ahead (rfc9293 MUST-32), a peer that does not answer (SHLD-9).
 void Shard::deliver_notices(tcp::Tcb& tcb) {
-  const auto take = [&tcb](std::uint32_t flag) {
+  const auto take = [&tcb](std::uint64_t flag) {
     const bool due = has(tcb, flag);
     clear(tcb, flag);
     return due;

@@ -77,7 +77,7 @@ Tcb* promote(Context& cx, const FlowKey& key, std::uint16_t listener_index, cons
   tcb->snd_wl2 = h.iss;
   tcb->ts_offset = h.ts_offset;
   tcb->ts_recent = h.ts_recent;
-  tcb->flags |= (h.timestamps ? ts_enabled : 0u) | (h.sack ? sack_enabled : 0u) | (h.wscale ? wscale_enabled : 0u);
+  tcb->flags |= flag_if(h.timestamps, ts_enabled) | flag_if(h.sack, sack_enabled) | flag_if(h.wscale, wscale_enabled);
   tcb->snd_wscale = h.snd_wscale;
   tcb->rcv_wscale = h.wscale ? cx.rcv_wscale : std::uint8_t{0};
   tcb->listener = listener_index;

@@ -63,7 +63,7 @@ enum TcbFlag : std::uint64_t {
   starved = bit(27),             ///< in the list of those that wait for the shard's memory to send
   syn_acked = bit(28),           ///< our SYN is acknowledged (snd_una passes iss again after 4 GiB, so numbers cannot tell)
   marked = bit(29),              ///< dscp is not 0: segments look at line 4 for it
-  notice = bit(30),              ///< more_flags has something that delivery looks at (urgent data, a peer in doubt)
+  notice = bit(30),              ///< there is something that delivery looks at seldom (urgent data, a peer in doubt)
   dressed = bit(31),             ///< segments carry more than usual: URG, or the user timeout
   judging = bit(32),             ///< a data callback runs: what is unread is known when it returns, not before
   mss_unsettled = bit(33),       ///< path_mtu.hpp has a say in the size of what leaves: smaller than could be, or in doubt
@@ -83,6 +83,8 @@ enum TcbFlag : std::uint64_t {
   fast_open = bit(45),           ///< active: the SYN asks for a cookie or carries data (RFC 7413)
   fast_opened = bit(46),         ///< passive, in SYN-RECEIVED with data delivered; in its listener's count
 };
+
+[[nodiscard]] constexpr std::uint64_t flag_if(bool condition, TcbFlag flag) { return condition ? flag : std::uint64_t{0}; }
 
 /// 256 bytes: two lines that every segment touches, two that timers, queues and loss touch.
 struct alignas(64) Tcb {

@@ -24,7 +24,7 @@ void mark_urgent(Context& cx, Tcb& tcb) {
   const bool open = has(tcb, syn_acked);
   tcb.snd_up = (open ? tcb.snd_una : tcb.iss + 1) + tcb.send_queued;
   set(tcb, urgent_out);
-  set(tcb, dressed | (open ? ack_now : 0u));  // the word leaves now, even where the bytes cannot
+  set(tcb, dressed | flag_if(open, ack_now));  // the word leaves now, even where the bytes cannot
   mark_dirty(cx, tcb);
 }
 
