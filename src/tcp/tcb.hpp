@@ -60,6 +60,7 @@ enum TcbFlag : std::uint32_t {
   app_timer_due = 1u << 26,     ///< on_timer is owed
   starved = 1u << 29,           ///< in the list of those that wait for the shard's memory to send
   syn_acked = 1u << 28,         ///< our SYN is acknowledged (snd_una passes iss again after 4 GiB, so numbers cannot tell)
+  rcv_tuned = 1u << 30,         ///< rcv_limit and the round of the measurement hold
   judging = 1u << 27,           ///< a data callback runs: what is unread is known when it returns, not before
 };
 
@@ -136,6 +137,9 @@ struct alignas(64) Tcb {
 
   // --- line 4: rarely --------------------------------------------------------------------------------------
   std::uint32_t more_flags = 0;       // TcbMoreFlag
+  std::uint32_t rcv_limit = 0;        // most bytes that may wait for the application; only grows
+  Seq rcv_mark;                       // first byte not taken when the measured round trip began
+  std::uint32_t rcv_mark_time = 0;    // that moment: milliseconds as in our timestamps, or microseconds without them
 };
 static_assert(sizeof(Tcb) <= 320);
 
