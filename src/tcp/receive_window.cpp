@@ -12,8 +12,6 @@ constexpr std::uint32_t growth_factor = 4;
 constexpr std::uint32_t slack_segments = 16;
 /// Assumed of a peer whose round trip is not known: its SYN was retransmitted, and it has no timestamps.
 constexpr std::uint32_t unknown_round_trip_us = 200000;
-/// No round is shorter: what a burst brings says nothing of a rate.
-constexpr std::uint32_t least_round_us = 1000;
 
 /// Windows stop growing while half of the shard's memory is held, and while three quarters are, nobody is offered more
 /// than at first. What is offered already stays offered.
@@ -32,16 +30,12 @@ void begin_round(const Context& cx, Tcb& tcb, Seq taken) {
   tcb.rcv_mark_time = has(tcb, ts_enabled) ? ts_now(cx, tcb) : cx.now_us;
 }
 
-/// With timestamps: the peer echoes what we sent after the round began, or in the millisecond in which it did if that is
-/// long ago. Without: the round trip that our own segments have measured is over.
+/// With timestamps: the peer echoes what we sent when the round began; too soon by what is left of that millisecond, but
+/// for a round that begins with one. Without: the round trip that our own segments have measured is over.
 bool round_is_over(const Context& cx, const Tcb& tcb, const wire::TcpOptions& options) {
-  if (has(tcb, ts_enabled)) {
-    const std::uint32_t since = options.ts_ecr - tcb.rcv_mark_time;
-    if (!options.has_timestamps || static_cast<std::int32_t>(since) < 0) return false;
-    return since != 0 || ts_now(cx, tcb) - tcb.rcv_mark_time >= 2;
-  }
-  const std::uint32_t round_trip = tcb.srtt_us != 0 ? std::max(tcb.srtt_us, least_round_us) : unknown_round_trip_us;
-  return cx.now_us - tcb.rcv_mark_time >= round_trip;
+  if (has(tcb, ts_enabled))
+    return options.has_timestamps && static_cast<std::int32_t>(options.ts_ecr - tcb.rcv_mark_time) >= 0;
+  return cx.now_us - tcb.rcv_mark_time >= (tcb.srtt_us != 0 ? tcb.srtt_us : unknown_round_trip_us);
 }
 
 }  // namespace

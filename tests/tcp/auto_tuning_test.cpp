@@ -104,6 +104,14 @@ TEST_P(Growth, slow_start__window_is_always_ahead_of_the_sender) {
   EXPECT_EQ(usage_of(t.core()).chunks, 0u) << "a window is a promise, not memory";
 }
 
+TEST_P(Growth, round_trip_far_below_a_millisecond__window_grows_too) {
+  Trace t;
+  open_over(t, handshake, 100us);
+  for (int round = 0; round < 100; ++round) round_of(t, 40, 100us);
+  EXPECT_GE(t.conn().stats().receive_window, 2u * 40 * 1448);
+  EXPECT_LE(t.conn().stats().receive_window, 10u * 40 * 1448) << "by its round trips, not by milliseconds";
+}
+
 TEST_P(Growth, steady_flow__at_least_twice_a_round_trip_and_not_the_maximum) {
   Trace t;
   open_over(t, handshake, 50ms);
