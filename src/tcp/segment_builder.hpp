@@ -63,10 +63,17 @@ inline constexpr std::uint32_t timestamp_option_bytes = 12;  // with its padding
   return segment;
 }
 
-/// Counts the segment as sent. It carries an ACK, so none is due any more.
-inline void commit_segment(Context& cx, Tcb& tcb) {
-  cx.out.commit();
-  ++cx.stats.segments_out;
+/// Lets a segment of more than `size` bytes be cut into such of that size. Returns how many it will be.
+inline std::uint32_t allow_cutting(TxSegment& segment, std::uint32_t size) {
+  if (segment.payload_length <= size) return 1;
+  segment.segment_size = static_cast<std::uint16_t>(size);
+  return (segment.payload_length + size - 1) / size;
+}
+
+/// Counts the segment as sent, as `frames`. It carries an ACK, so none is due any more.
+inline void commit_segment(Context& cx, Tcb& tcb, std::uint32_t frames = 1) {
+  cx.out.commit(frames);
+  cx.stats.segments_out += frames;
   tcb.last_ack_sent = tcb.rcv_nxt;
   clear(tcb, ack_now | ack_delayed);
   tcb.ack_deadline = never;
