@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "tcp/large_segment.hpp"
 #include "tcp/recovery.hpp"
 #include "tcp/segment_builder.hpp"
 #include "tcp/state.hpp"
@@ -35,15 +36,16 @@ void gather(const Tcb& tcb, TxSegment& segment, std::uint32_t offset, std::uint3
 }
 
 /// One segment with data, FIN or both, from `at`. Returns the sequence space it took; 0 when there was no place.
-std::uint32_t send_segment(Context& cx, Tcb& tcb, Seq at, std::uint32_t length, bool with_fin) {
+std::uint32_t send_segment(Context& cx, Tcb& tcb, Seq at, std::uint32_t length, std::uint32_t mss, bool with_fin) {
   TxSegment* segment = begin_segment(cx, tcb, at, wire::ack);
   if (segment == nullptr) return 0;
   const std::uint32_t offset = distance(tcb.snd_una, at);
   if (length != 0) gather(tcb, *segment, offset, length);
+  if (segment->payload_length != length) drop_partial_segment(*segment, mss);
   const bool last = offset + segment->payload_length == tcb.send_queued;
   if (with_fin && last) segment->flags |= wire::fin;
   if (segment->payload_length != 0 && last) segment->flags |= wire::psh;
-  commit_segment(cx, tcb);
+  commit_segment(cx, tcb, allow_cutting(*segment, mss));
   return segment->payload_length + ((segment->flags & wire::fin) != 0 ? 1 : 0);
 }
 
@@ -66,7 +68,7 @@ bool send_lost(Context& cx, Tcb& tcb, std::uint32_t& in_flight, bool& sent) {
     const std::uint32_t mss = segment_room(tcb);
     const Seq at = lost->left;
     const std::uint32_t data = before(at, data_end) ? std::min({distance(at, lost->right), mss, distance(at, data_end)}) : 0;
-    const std::uint32_t took = send_segment(cx, tcb, at, data, has(tcb, fin_sent));
+    const std::uint32_t took = send_segment(cx, tcb, at, data, mss, has(tcb, fin_sent));
     if (took == 0) return false;
     tcb.rtx_nxt = at + took;
     in_flight += took;
@@ -124,7 +126,11 @@ Sent send_new(Context& cx, Tcb& tcb, std::uint32_t in_flight) {
       result.no_place = true;
       break;
     }
-    const std::uint32_t took = send_segment(cx, tcb, tcb.snd_nxt, length, fin && length == unsent);
+    if (length == mss) {
+      const std::uint32_t open = tcb.cwnd > in_flight ? tcb.cwnd - in_flight : 0;
+      length = whole_segments(mss, std::min({unsent, usable, open}));
+    }
+    const std::uint32_t took = send_segment(cx, tcb, tcb.snd_nxt, length, mss, fin && length == unsent);
     if (took == 0) {
       result.no_place = true;
       break;
