@@ -86,9 +86,13 @@ struct TcpConfig {
   bool ecn = false;
   CongestionControl congestion_control = CongestionControl::new_reno;
 
-  /// Most bytes that are held for one connection's receiver, unread and out of order together; 2 KiB..1 GiB.
-  /// Nothing is held while a connection is idle. The window scale follows from it.
-  std::uint32_t receive_buffer = 256 * 1024;
+  /// Most bytes that are held for one connection's receiver, unread and out of order together; 2 KiB..1 GiB; 6 MiB is
+  /// what kernels let one connection have. Nothing is held while a connection is idle. The window scale follows from it.
+  std::uint32_t receive_buffer = 6 * 1024 * 1024;
+  /// What a connection offers at first, if receive_buffer is not less; 2 KiB..1 GiB. It grows up to receive_buffer with
+  /// what the application takes in a round trip (four times that), and stops growing while half of
+  /// Limits::buffer_memory is held. A SYN can offer 65535 at most (RFC 7323 section 2.2).
+  std::uint32_t receive_buffer_initial = 64 * 1024;
   /// Most bytes queued by send() and not acknowledged yet, by connection; 2 KiB..1 GiB.
   std::uint32_t send_buffer = 256 * 1024;
 

@@ -73,6 +73,9 @@ struct CoreStats {
   std::uint64_t time_wait_reused = 0;      ///< entries that a newer SYN took over
   std::uint64_t time_wait_cut_short = 0;   ///< entries removed before 2MSL because the table was full
   std::uint64_t out_of_order = 0, duplicates = 0;
+  std::uint64_t dsacks_sent = 0;           ///< ACKs that reported bytes which came again (RFC 2883)
+  std::uint64_t receive_windows_grown = 0; ///< times a connection's receive buffer was allowed more
+  std::uint64_t receive_windows_held = 0;  ///< times it was not, since the shard's memory is half used up
   std::uint64_t zero_window_probes = 0, keepalive_probes = 0, delayed_acks = 0;
   std::uint64_t half_open_expired = 0;     ///< SYN-ACKs that nobody answered
   std::uint64_t path_mtu_reduced = 0;      ///< segments became smaller because a router said so

@@ -53,6 +53,7 @@ void check_tcp(Checker& check, const TcpConfig& tcp, const LinkConfig& link) {
   check.range("tcp.delayed_ack", tcp.delayed_ack, Duration{0}, Duration{200ms});
   check.range("tcp.override_timeout", tcp.override_timeout, Duration{100ms}, Duration{1s});
   check.range("tcp.receive_buffer", tcp.receive_buffer, 2048u, tcp::max_receive_buffer);
+  check.range("tcp.receive_buffer_initial", tcp.receive_buffer_initial, 2048u, tcp::max_receive_buffer);
   check.range("tcp.send_buffer", tcp.send_buffer, 2048u, 1u << 30);
   check.range("tcp.msl", tcp.msl, Duration{1ms}, Duration{4min});
   check.range("tcp.fin_wait_2_timeout", tcp.fin_wait_2_timeout, Duration{10ms}, Duration{1h});

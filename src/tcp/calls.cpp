@@ -9,6 +9,7 @@
 #include "tcp/output.hpp"
 #include "tcp/path_mtu.hpp"
 #include "tcp/patience.hpp"
+#include "tcp/receive_window.hpp"
 #include "tcp/rtt.hpp"
 #include "tcp/state.hpp"
 #include "tcp/timeouts.hpp"
@@ -179,13 +180,9 @@ void consume(Context& cx, Tcb& tcb, std::uint32_t n) {
   if (tcb.receive == nullptr || n == 0) return;
   tcb.receive->consume(cx.chunks, n);
   const bool has_gap = !tcb.receive->beyond.empty();
-  const std::uint32_t offered = distance(tcb.rcv_nxt, tcb.rcv_adv);
   if (unread_bytes(tcb) == 0 && !has_gap) free_receive_buffer(cx, tcb);
   // A window update, once it is worth one (MUST-39): window_field() decides how much is said.
-  const std::uint32_t buffer = cx.config.tcp.receive_buffer;
-  const std::uint32_t space = buffer - std::min(buffer, unread_bytes(tcb));
-  if (space > offered && space - offered >= std::min<std::uint32_t>(buffer / 2, 2u * tcb.rcv_mss) && !has(tcb, fin_received) &&
-      has(tcb, in_table)) {
+  if (!has(tcb, fin_received) && has(tcb, in_table) && window_update_is_due(cx, tcb)) {
     set(tcb, ack_now);
     mark_dirty(cx, tcb);
   }

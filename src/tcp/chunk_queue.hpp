@@ -49,11 +49,11 @@ class ChunkQueue {
   [[nodiscard]] T& back() { return (*this)[back_ - 1]; }
   [[nodiscard]] const T& back() const { return (*this)[back_ - 1]; }
 
-  /// Makes sure that the next push succeeds. False, and nothing changed, when the pool is empty or the queue has max_size.
-  [[nodiscard]] bool reserve(ChunkPool& pool) {
-    const std::uint32_t block = back_ / per_block;
-    if (blocks_ != 0 && ((block - first_block_) & block_mask) < blocks_) return true;
-    return add_block(pool, block);
+  /// Makes sure that the next `count` pushes succeed; at most per_block. False when the pool is empty or the queue has
+  /// max_size: what was taken until then serves the next pushes.
+  [[nodiscard]] bool reserve(ChunkPool& pool, std::uint32_t count = 1) {
+    HF_DEBUG_ASSERT(count != 0 && count <= per_block);
+    return has_block(pool, back_ / per_block) && has_block(pool, (back_ + count - 1) / per_block);
   }
   /// Behind a reserve() that said true.
   void push(const T& object) { ::new (static_cast<void*>(place(back_++))) T(object); }
@@ -85,6 +85,9 @@ class ChunkQueue {
     return reinterpret_cast<T*>(slot(number / per_block)->bytes.data()) + number % per_block;
   }
 
+  bool has_block(ChunkPool& pool, std::uint32_t block) {
+    return (blocks_ != 0 && ((block - first_block_) & block_mask) < blocks_) || add_block(pool, block);
+  }
   bool add_block(ChunkPool& pool, std::uint32_t block) {
     if (blocks_ == 0) first_block_ = block;
     if (root_ == nullptr && blocks_ == direct_blocks && !spread(pool)) return false;

@@ -75,6 +75,7 @@ struct Context {
   const CoreConfig config;
   const std::uint16_t local_mss;        // what we offer in our SYNs
   const std::uint8_t rcv_wscale;        // that we offer
+  const std::uint32_t first_receive_limit;  // what a connection may hold before anything is measured
   Rng rng;
   const Secrets secrets;
   Time now;

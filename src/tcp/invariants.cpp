@@ -42,10 +42,11 @@ void check_receive_buffer(const Tcb& tcb) {
   // I5: sorted, disjoint, above rcv_nxt, inside the window.
   const auto& beyond = tcb.receive->beyond;
   Seq edge = tcb.rcv_nxt;
-  for (unsigned i = 0; i < beyond.size(); ++i) {
-    HF_ASSERT(before(edge, beyond[i].left) && before(beyond[i].left, beyond[i].right));
-    edge = beyond[i].right;
-  }
+  beyond.for_each([&](const ds::Range& range) {
+    HF_ASSERT(before(edge, range.left) && before(range.left, range.right));
+    edge = range.right;
+    return true;
+  });
   HF_ASSERT(before_eq(edge, tcb.rcv_adv));
   HF_ASSERT(before_eq(tcb.receive->unread, text_end(tcb)));
 }

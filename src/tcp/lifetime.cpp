@@ -2,12 +2,14 @@
 // Allocation, the end, TIME-WAIT. Layer: tcp; see lifetime.hpp.
 #include "tcp/lifetime.hpp"
 
+#include <algorithm>
 #include <cstring>
 #include <new>
 
 #include "tcp/flights.hpp"
 #include "tcp/output.hpp"
 #include "tcp/path_mtu.hpp"
+#include "tcp/receive_window.hpp"
 #include "tcp/state.hpp"
 #include "wire/tcp_writer.hpp"
 
@@ -24,6 +26,11 @@ std::uint8_t shift_for(std::uint32_t receive_buffer) {
   return shift;
 }
 
+/// At least four units of a window field, so that it can say that something is left.
+std::uint32_t first_limit(const TcpConfig& tcp, std::uint8_t shift) {
+  return std::min(tcp.receive_buffer, std::max(tcp.receive_buffer_initial, 4u << shift));
+}
+
 std::uint32_t flow_count(const Limits& limits) { return limits.connections + limits.half_open + limits.time_wait; }
 
 }  // namespace
@@ -32,6 +39,7 @@ Context::Context(const CoreConfig& c, Time start)
     : config(c),
       local_mss(c.tcp.mss != 0 ? c.tcp.mss : mss_of_mtu(c.link.mtu)),
       rcv_wscale(c.tcp.window_scale ? shift_for(c.tcp.receive_buffer) : std::uint8_t{0}),
+      first_receive_limit(first_limit(c.tcp, rcv_wscale)),
       rng(c.seed + 0x9e3779b97f4a7c15u * c.shard),
       secrets(rng),
       hasher(secrets.flow),

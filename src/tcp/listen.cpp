@@ -8,6 +8,7 @@
 #include "tcp/lifetime.hpp"
 #include "tcp/output.hpp"
 #include "tcp/path_mtu.hpp"
+#include "tcp/receive_window.hpp"
 #include "tcp/recovery.hpp"
 #include "tcp/rtt.hpp"
 #include "tcp/segment_arrives.hpp"
@@ -108,7 +109,7 @@ Verdict accept_cookie(Context& cx, std::uint16_t index, std::uint64_t hash, cons
   h.peer_mss = *mss;
   h.ts_offset = initial_numbers(cx.secrets, segment.flow, cx.now).ts_offset;
   h.snd_wnd = segment.window;
-  h.rcv_wnd = std::min<std::uint32_t>(cx.config.tcp.receive_buffer, 65535);
+  h.rcv_wnd = syn_receive_window(cx);
   h.timestamps = options.has_timestamps && cx.config.tcp.timestamps;
   if (h.timestamps) {
     h.ts_recent = options.ts_val;

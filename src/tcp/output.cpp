@@ -8,6 +8,7 @@
 #include "tcp/calls.hpp"
 #include "tcp/rack.hpp"
 #include "tcp/path_probe.hpp"
+#include "tcp/large_segment.hpp"
 #include "tcp/recovery.hpp"
 #include "tcp/segment_builder.hpp"
 #include "tcp/state.hpp"
@@ -45,14 +46,15 @@ void gather(const Tcb& tcb, TxSegment& segment, Seq at, std::uint32_t length, Fl
 }
 
 /// One segment with data, FIN or both, from `at`. Returns the sequence space it took; 0 when there was no place.
-std::uint32_t send_segment(Context& cx, Tcb& tcb, Seq at, std::uint32_t length, bool with_fin, Flight::Place* place) {
+std::uint32_t send_segment(Context& cx, Tcb& tcb, Seq at, std::uint32_t length, std::uint32_t mss, bool with_fin, Flight::Place* place) {
   TxSegment* segment = begin_segment(cx, tcb, at, wire::ack);
   if (segment == nullptr) return 0;
   if (length != 0) gather(tcb, *segment, at, length, place);
+  if (segment->payload_length != length) drop_partial_segment(*segment, mss);
   const bool last = distance(tcb.snd_una, at) + segment->payload_length == tcb.send_queued;
   if (with_fin && last) segment->flags |= wire::fin;
   if (segment->payload_length != 0 && last) segment->flags |= wire::psh;
-  commit_segment(cx, tcb);
+  commit_segment(cx, tcb, allow_cutting(*segment, mss));
   return segment->payload_length + ((segment->flags & wire::fin) != 0 ? 1 : 0);
 }
 
@@ -66,8 +68,9 @@ bool send_range_again(Context& cx, Tcb& tcb, Seq at, Seq end, Flight::Place* pla
   const Seq data_end = tcb.snd_una + tcb.send_queued;
   while (before(at, end)) {
     if (!cx.out.has_room()) return false;
-    const std::uint32_t data = before(at, data_end) ? std::min({distance(at, end), segment_room(tcb), distance(at, data_end)}) : 0;
-    const std::uint32_t took = send_segment(cx, tcb, at, data, has(tcb, fin_sent), place);
+    const std::uint32_t mss = segment_room(tcb);
+    const std::uint32_t data = before(at, data_end) ? std::min({distance(at, end), mss, distance(at, data_end)}) : 0;
+    const std::uint32_t took = send_segment(cx, tcb, at, data, mss, has(tcb, fin_sent), place);
     if (took == 0) return false;
     if (has(tcb, mss_unsettled)) note_segment_again(cx, tcb, at);
     at += took;
@@ -113,6 +116,9 @@ struct Sent {
   bool no_place = false;
 };
 
+/// Segments in one description, each with a record.
+constexpr std::uint32_t max_records_at_once = 64;
+
 struct Flush {
   bool any = false;
   Hold hold = Hold::no;
@@ -135,19 +141,23 @@ void pace(Flight& flight, std::uint32_t bytes) {
   flight.pace_next += Duration{static_cast<std::int64_t>(std::uint64_t{bytes} * 1000000000u / flight.pacing_rate)};
 }
 
-/// A second segment in flight is remembered by a record; null when there is no memory for one: then one at a time.
-bool has_place_for_record(Context& cx, Tcb& tcb, Flight*& flight, bool out) {
-  flight = tcb.flight != nullptr || out ? take_flight(cx, tcb) : nullptr;
-  if (flight == nullptr) return !out;
-  if (has_send_memory(cx) && flight->sent.reserve(cx.chunks)) return true;
-  if (out) return false;
+/// A second segment in flight is remembered by a record. `segments` is how many are to leave, and how many may. False: none
+/// for now, since there is no memory; one at a time needs none.
+bool has_place_for_records(Context& cx, Tcb& tcb, Flight*& flight, bool out, std::uint32_t& segments) {
+  flight = tcb.flight != nullptr || out || segments > 1 ? take_flight(cx, tcb) : nullptr;
+  if (flight != nullptr && has_send_memory(cx) && flight->sent.reserve(cx.chunks, segments)) return true;
+  if (out) {
+    segments = 1;
+    return flight != nullptr && has_send_memory(cx) && flight->sent.reserve(cx.chunks);
+  }
   free_flight(cx, tcb);
   flight = nullptr;
+  segments = 1;
   return true;
 }
 
-/// `took` from `at` has left for the first time.
-void note_new(Context& cx, Tcb& tcb, Flight* flight, Seq at, std::uint32_t took) {
+/// `took` from `at` has left for the first time, in segments of `mss`.
+void note_new(Context& cx, Tcb& tcb, Flight* flight, Seq at, std::uint32_t took, std::uint32_t mss) {
   if (tcb.snd_una == at) tcb.progress_ms = cx.now_ms;
   const bool again = has(tcb, probe_out);
   clear(tcb, probe_out);
@@ -158,8 +168,13 @@ void note_new(Context& cx, Tcb& tcb, Flight* flight, Seq at, std::uint32_t took)
     return;
   }
   if (flight->sent.empty()) restart_rto(cx, tcb, *flight);
-  enter_sent(cx, tcb, *flight, at + took);
-  tcb.snd_nxt = at + took;
+  const Seq end = at + took;
+  // A FIN behind a full segment is part of its record.
+  for (Seq right = at; before(right, end);) {
+    right = distance(right, end) <= mss + 1 ? end : right + mss;
+    enter_sent(cx, tcb, *flight, right);
+    tcb.snd_nxt = right;
+  }
   flight->probe_deadline = cx.now + probe_timeout(tcb, flight->sent.size() == 1);
   flight->prr_out += took;
   pace(*flight, took);
@@ -177,7 +192,7 @@ Flush send_new(Context& cx, Tcb& tcb, std::uint32_t in_flight) {
     if (unsent == 0 && !fin) break;
     const std::uint32_t usable = before(at, limit) ? distance(at, limit) : 0;
     const std::uint32_t mss = has(tcb, mss_unsettled) ? next_segment_room(cx, tcb, unsent, usable) : segment_room(tcb);
-    const std::uint32_t length = std::min({unsent, mss, usable});
+    std::uint32_t length = std::min({unsent, mss, usable});
     if (unsent != 0 && length == 0) {
       result.hold = Hold::window;
       break;
@@ -196,7 +211,12 @@ Flush send_new(Context& cx, Tcb& tcb, std::uint32_t in_flight) {
       result.hold = Hold::pace;
       break;
     }
-    if (!has_place_for_record(cx, tcb, flight, tcb.snd_una != at)) {
+    std::uint32_t segments = 1;
+    if (length == mss && mss <= tcb.snd_mss) {
+      const std::uint32_t open = tcb.cwnd > in_flight ? tcb.cwnd - in_flight : 0;
+      segments = std::min(whole_segments(mss, std::min({unsent, usable, open})) / mss, max_records_at_once);
+    }
+    if (!has_place_for_records(cx, tcb, flight, tcb.snd_una != at, segments)) {
       ++cx.stats.flights_exhausted;
       result.hold = Hold::congestion;  // an ACK, or the timer, goes on
       break;
@@ -205,14 +225,15 @@ Flush send_new(Context& cx, Tcb& tcb, std::uint32_t in_flight) {
       result.no_place = true;
       break;
     }
+    if (segments > 1) length = segments * mss;
     const std::uint32_t took =
-        send_segment(cx, tcb, at, length, fin && length == unsent, flight != nullptr ? &flight->new_place : nullptr);
+        send_segment(cx, tcb, at, length, mss, fin && length == unsent, flight != nullptr ? &flight->new_place : nullptr);
     if (took == 0) {
       result.no_place = true;
       break;
     }
     if (has(tcb, mss_unsettled)) note_new_segment(cx, tcb, at, std::min(took, length));
-    note_new(cx, tcb, flight, at, took);
+    note_new(cx, tcb, flight, at, took, mss);
     if (tcb.snd_nxt == data_end + 1) {
       set(tcb, fin_sent);
       if (tcb.state == State::close_wait) set_state(tcb, State::last_ack);
@@ -263,9 +284,9 @@ bool send_tail_probe(Context& cx, Tcb& tcb, Flight& flight) {
   const std::uint32_t length = std::min({unsent, segment_room(tcb), usable});
   if (length != 0 && has_send_memory(cx) && flight.sent.reserve(cx.chunks)) {
     const bool fin = has(tcb, fin_queued) && length == unsent;
-    const std::uint32_t took = send_segment(cx, tcb, tcb.snd_nxt, length, fin, &flight.new_place);
+    const std::uint32_t took = send_segment(cx, tcb, tcb.snd_nxt, length, length, fin, &flight.new_place);
     if (took == 0) return false;
-    note_new(cx, tcb, &flight, tcb.snd_nxt, took);
+    note_new(cx, tcb, &flight, tcb.snd_nxt, took, length);
     if (tcb.snd_nxt == data_end + 1) {
       set(tcb, fin_sent);
       if (tcb.state == State::close_wait) set_state(tcb, State::last_ack);

@@ -18,6 +18,8 @@ void send_cookie(Context& cx, const Listener& listener, const wire::Segment& syn
                  std::uint32_t flow_sum);
 /// <SEQ=SND.NXT><ACK=RCV.NXT><CTL=ACK> at once.
 void send_ack(Context& cx, Tcb& tcb);
+/// The same with a D-SACK block (RFC 2883): bytes that came again.
+void send_ack_of_duplicate(Context& cx, Tcb& tcb, const ds::Range& duplicate);
 /// The same, at most challenge_acks_per_second (RFC 5961 section 7); says whether it was sent.
 bool send_challenge_ack(Context& cx, Tcb& tcb);
 bool send_challenge_ack(Context& cx, HalfOpen& half);
@@ -33,10 +35,6 @@ void send_reset(Context& cx, HalfOpen& half);
 void send_reset_for(Context& cx, const wire::Segment& segment);
 /// <SEQ=SEG.ACK><CTL=RST>: an ACK of what was never sent, before synchronisation.
 void send_reset_at_ack(Context& cx, const wire::Segment& segment);
-
-/// The window field of the next segment; moves rcv_adv. Never takes back what was offered (SHLD-14), and moves only
-/// by a useful amount (MUST-39).
-[[nodiscard]] std::uint16_t window_field(Context& cx, Tcb& tcb);
 
 /// Called when the last byte was acknowledged or the connection ended.
 void release_extent(Context& cx, Extent& extent);

@@ -5,6 +5,7 @@
 #include "tcp/cookie_timestamp.hpp"
 #include "tcp/output.hpp"
 #include "tcp/patience.hpp"
+#include "tcp/receive_window.hpp"
 #include "tcp/segment_builder.hpp"
 #include "tcp/timeouts.hpp"
 
@@ -72,10 +73,7 @@ wire::TcpOptions syn_options(const Context& cx, bool mine, bool wscale, bool tim
   return options;
 }
 
-/// What the first window can be: it is not scaled (RFC 7323 section 2.2).
-std::uint16_t syn_window(const Context& cx) {
-  return static_cast<std::uint16_t>(std::min<std::uint32_t>(cx.config.tcp.receive_buffer, 65535));
-}
+std::uint16_t syn_window(const Context& cx) { return static_cast<std::uint16_t>(syn_receive_window(cx)); }
 
 bool reset_allowed(Context& cx) {
   const std::uint32_t second = cx.now_ms / 1000;
@@ -92,19 +90,6 @@ bool reset_allowed(Context& cx) {
 }
 
 }  // namespace
-
-std::uint16_t window_field(Context& cx, Tcb& tcb) {
-  const std::uint32_t buffer = cx.config.tcp.receive_buffer;
-  const std::uint32_t unread = unread_bytes(tcb);
-  const std::uint32_t space = buffer > unread ? buffer - unread : 0;
-  std::uint32_t window = distance(tcb.rcv_nxt, tcb.rcv_adv);  // what is offered stays offered
-  if (space > window && space - window >= std::min<std::uint32_t>(buffer / 2, tcb.rcv_mss)) window = space;
-  const std::uint8_t shift = has(tcb, wscale_enabled) ? tcb.rcv_wscale : std::uint8_t{0};
-  const std::uint32_t field = std::min<std::uint32_t>((window + (1u << shift) - 1) >> shift, 65535);
-  // Rounded up, or the right edge would creep back by the bits that the shift drops.
-  tcb.rcv_adv = max(tcb.rcv_adv, tcb.rcv_nxt + (field << shift));
-  return static_cast<std::uint16_t>(field);
-}
 
 void send_syn(Context& cx, Tcb& tcb) {
   const bool answer = tcb.state != State::syn_sent;
@@ -153,6 +138,12 @@ void send_cookie(Context& cx, const Listener& listener, const wire::Segment& syn
 
 void send_ack(Context& cx, Tcb& tcb) {
   if (begin_segment(cx, tcb, tcb.snd_nxt, wire::ack) != nullptr) commit_segment(cx, tcb);
+}
+
+void send_ack_of_duplicate(Context& cx, Tcb& tcb, const ds::Range& duplicate) {
+  if (begin_segment(cx, tcb, tcb.snd_nxt, wire::ack, &duplicate) == nullptr) return;
+  commit_segment(cx, tcb);
+  ++cx.stats.dsacks_sent;
 }
 
 bool send_challenge_ack(Context& cx, Tcb& tcb) {

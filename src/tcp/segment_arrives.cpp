@@ -10,6 +10,7 @@
 #include "tcp/output.hpp"
 #include "tcp/path_mtu.hpp"
 #include "tcp/patience.hpp"
+#include "tcp/receive_window.hpp"
 #include "tcp/recovery.hpp"
 #include "tcp/rtt.hpp"
 #include "tcp/state.hpp"
@@ -30,6 +31,7 @@ struct Arrival {
   std::span<const std::byte> data;
   bool fin;
   Verdict& verdict;
+  ds::Range duplicate{};     // the first part that has arrived before (RFC 2883); empty: none
 };
 
 enum class Step : bool { go_on, done };
@@ -55,12 +57,31 @@ bool acceptable(Seq rcv_nxt, std::uint32_t window, Seq seq, std::uint32_t length
   return window != 0 && (inside(seq) || inside(seq + (length - 1)));
 }
 
+/// The bytes of a segment that lie before RCV.NXT, as far as there can have been any.
+void note_duplicate(Arrival& a) {
+  const Tcb& tcb = a.tcb;
+  const Seq left = a.segment.seq + (a.segment.has(wire::syn) ? 1 : 0);
+  const Seq right = min(left + a.segment.payload_length, tcb.rcv_nxt);
+  const bool ever_received = tcb.receive_wraps != 0 || distance(tcb.irs + 1, left) < distance(tcb.irs + 1, tcb.rcv_nxt);
+  if (before(left, right) && ever_received) a.duplicate = {left, right};
+}
+
+/// An ACK at once, with what came again in its first SACK block (rfc2883 4): each duplicate is told in one ACK and no
+/// other, so it needs no place to wait for the flush.
+void answer_duplicate(Arrival& a) {
+  if (has(a.tcb, sack_enabled) && a.duplicate.left != a.duplicate.right)
+    send_ack_of_duplicate(a.cx, a.tcb, a.duplicate);
+  else
+    send_ack(a.cx, a.tcb);
+}
+
 /// A segment that cannot be accepted is answered by an ACK (MUST-62...); one with data always, since its sender waits for
 /// it, one without at most as often as a challenge, so that two ends out of step do not answer each other for ever.
 Step answer_unacceptable(Arrival& a, Drop reason) {
   if (a.segment.has(wire::rst)) return drop(a, reason);
   if (a.segment.payload_length != 0 || a.segment.has(wire::fin)) {
-    send_ack(a.cx, a.tcb);
+    note_duplicate(a);  // of PAWS as well (rfc2883 4.3)
+    answer_duplicate(a);
     return drop(a, reason);
   }
   return challenge(a, reason);
@@ -91,6 +112,7 @@ Step check_sequence(Arrival& a) {
   }
   // Cut to the window: old bytes in front, bytes past the right edge behind.
   if (before(a.seq, tcb.rcv_nxt)) {
+    note_duplicate(a);
     std::uint32_t old = distance(a.seq, tcb.rcv_nxt);
     if (a.segment.has(wire::syn)) --old;
     a.data = a.data.subspan(std::min<std::size_t>(old, a.data.size()));
@@ -386,10 +408,6 @@ void check_urgent(Arrival& a) {
 
 // --- seventh: text -----------------------------------------------------------------------------------------
 
-/// Chunks that `length` bytes at any place may take: those they stand in, one more where they straddle, and three
-/// directories.
-constexpr std::uint32_t chunks_for(std::size_t length) { return static_cast<std::uint32_t>(length / chunk_bytes) + 5; }
-
 /// Memory for `length` bytes that may have to wait: accepted bytes must never be lost for want of a place.
 bool has_memory_for(const Context& cx, std::uint32_t length) {
   return cx.chunks.capacity() - cx.chunks.in_use() >= chunks_for(length) &&
@@ -405,12 +423,13 @@ ReceiveBuffer* receive_buffer_of(Context& cx, Tcb& tcb, Seq unread) {
 }
 
 /// The ranges that rcv_nxt has reached become ordinary unread bytes.
-void absorb_beyond(Tcb& tcb) {
+void absorb_beyond(Context& cx, Tcb& tcb) {
   auto& beyond = tcb.receive->beyond;
-  while (!beyond.empty() && !after(beyond[0].left, tcb.rcv_nxt)) {
-    tcb.rcv_nxt = max(tcb.rcv_nxt, beyond[0].right);
-    beyond.trim_below(tcb.rcv_nxt);
+  while (!beyond.empty() && !after(beyond.front().left, tcb.rcv_nxt)) {
+    tcb.rcv_nxt = max(tcb.rcv_nxt, beyond.front().right);
+    beyond.trim_below(cx.chunks, tcb.rcv_nxt);
   }
+  if (beyond.empty()) tcb.receive->recent_count = 0;
 }
 
 void in_order_text(Arrival& a) {
@@ -436,18 +455,21 @@ void in_order_text(Arrival& a) {
     }
     tcb.rcv_nxt += length;
     filled_gap = !tcb.receive->beyond.empty();
-    absorb_beyond(tcb);
+    absorb_beyond(cx, tcb);
     a.verdict.readable = true;
   }
   a.seq = a.seq + length;
+  const Seq taken = tcb.receive != nullptr ? tcb.receive->unread : before_text;
   if (distance(tcb.irs, tcb.rcv_nxt) < distance(tcb.irs, before_text)) ++tcb.receive_wraps;
   tcb.rcv_mss = static_cast<std::uint16_t>(std::max<std::uint32_t>(tcb.rcv_mss, std::min<std::uint32_t>(length, cx.local_mss)));
   // MUST-58 and SHLD-19: every second full segment at once, a filled gap at once (RFC 5681 section 4.2), else within
   // delayed_ack.
-  if (filled_gap || distance(tcb.last_ack_sent, tcb.rcv_nxt) >= 2u * tcb.rcv_mss)
+  if (filled_gap || distance(tcb.last_ack_sent, tcb.rcv_nxt) >= 2u * tcb.rcv_mss) {
     set(tcb, ack_now);
-  else
+    if (tunes_receive_window(cx, tcb)) tune_receive_window(cx, tcb, a.options, taken);
+  } else {
     set(tcb, ack_delayed);  // output() starts its timer, unless what the application says takes the ACK along
+  }
   mark_dirty(cx, tcb);
 }
 
@@ -505,6 +527,9 @@ Step process_text(Arrival& a) {
     end_connection(a.cx, tcb, CloseReason::unread_data);
     return Step::done;
   }
+  if (has(tcb, sack_enabled) && a.duplicate.left == a.duplicate.right && tcb.receive != nullptr)
+    if (const auto again = tcb.receive->beyond.first_overlap(a.seq, a.seq + static_cast<std::uint32_t>(a.data.size())))
+      a.duplicate = *again;
   if (a.seq == tcb.rcv_nxt)
     in_order_text(a);
   else
@@ -597,7 +622,7 @@ void syn_sent_syn(Arrival& a) {
   tcb.irs = segment.seq;
   tcb.heard_ms = cx.now_ms;
   adopt_peer_options(cx, tcb, segment, a.options);
-  tcb.rcv_adv = tcb.rcv_nxt + std::min<std::uint32_t>(cx.config.tcp.receive_buffer, 65535);
+  tcb.rcv_adv = tcb.rcv_nxt + syn_receive_window(cx);
   tcb.last_ack_sent = tcb.rcv_nxt;
   tcb.snd_wl1 = segment.seq;
   tcb.snd_wl2 = segment.has(wire::ack) ? segment.ack : tcb.iss;
@@ -653,6 +678,8 @@ void otherwise(Arrival& a) {
   if (process_text(a) == Step::done) return;
   process_fin(a);
   if (opening && a.verdict.established) announce_user_timeout(a.cx, a.tcb);
+  const bool came_again = a.duplicate.left != a.duplicate.right;
+  if (came_again && has(a.tcb, sack_enabled) && has(a.tcb, in_table)) answer_duplicate(a);
   if (opening && a.verdict.established && has(a.tcb, keepalive_on) && !has(a.tcb, ended)) start_keepalive_timer(a.cx, a.tcb);
 }
 

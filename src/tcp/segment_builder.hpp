@@ -4,6 +4,7 @@
 
 #include "tcp/context.hpp"
 #include "tcp/output.hpp"
+#include "tcp/receive_window.hpp"
 #include "wire/bytes.hpp"
 #include "wire/tcp_writer.hpp"
 
@@ -33,7 +34,9 @@ void dress_segment(const Context& cx, Tcb& tcb, TxSegment& segment);
 }
 
 /// Fills everything but payload, FIN and PSH; null when the queue is full. Nothing is sent before commit_segment.
-[[nodiscard]] inline TxSegment* begin_segment(Context& cx, Tcb& tcb, Seq seq, std::uint8_t flags) {
+/// `duplicate` is what the first SACK block reports as having come again (rfc2883 4).
+[[nodiscard]] inline TxSegment* begin_segment(Context& cx, Tcb& tcb, Seq seq, std::uint8_t flags,
+                                              const ds::Range* duplicate = nullptr) {
   TxSegment* segment = cx.out.next();
   if (segment == nullptr) return nullptr;
   segment->flow = tcb.key;
@@ -47,14 +50,17 @@ void dress_segment(const Context& cx, Tcb& tcb, TxSegment& segment);
   segment->payload_length = 0;
   segment->options_length = 0;
   const std::uint32_t blocks = sack_blocks_due(tcb);
-  if (blocks != 0) {
+  if (blocks != 0 || duplicate != nullptr) {
     wire::TcpOptions options;
     options.has_timestamps = has(tcb, ts_enabled);
     options.ts_val = ts_now(cx, tcb);
     options.ts_ecr = tcb.ts_recent;
     std::array<ds::Range, 4> ranges;
-    options.sack_count = static_cast<std::uint8_t>(
-        tcb.receive->beyond.recent(std::span{ranges}.first(blocks), tcb.receive->latest));
+    unsigned n = 0;
+    if (duplicate != nullptr) ranges[n++] = *duplicate;
+    const unsigned most = options.has_timestamps ? 3 : 4;
+    if (blocks != 0) n += tcb.receive->blocks_to_report(std::span{ranges}.subspan(n, most - n));
+    options.sack_count = static_cast<std::uint8_t>(n);
     for (std::size_t i = 0; i < options.sack_count; ++i) options.sack[i] = {ranges[i].left, ranges[i].right};
     segment->options_length = wire::write_options(segment->options.data(), options);
   } else if (has(tcb, ts_enabled)) {
@@ -67,10 +73,17 @@ void dress_segment(const Context& cx, Tcb& tcb, TxSegment& segment);
   return segment;
 }
 
-/// Counts the segment as sent. It carries an ACK, so none is due any more.
-inline void commit_segment(Context& cx, Tcb& tcb) {
-  cx.out.commit();
-  ++cx.stats.segments_out;
+/// Lets a segment of more than `size` bytes be cut into such of that size. Returns how many it will be.
+inline std::uint32_t allow_cutting(TxSegment& segment, std::uint32_t size) {
+  if (segment.payload_length <= size) return 1;
+  segment.segment_size = static_cast<std::uint16_t>(size);
+  return (segment.payload_length + size - 1) / size;
+}
+
+/// Counts the segment as sent, as `frames`. It carries an ACK, so none is due any more.
+inline void commit_segment(Context& cx, Tcb& tcb, std::uint32_t frames = 1) {
+  cx.out.commit(frames);
+  cx.stats.segments_out += frames;
   tcb.last_ack_sent = tcb.rcv_nxt;
   clear(tcb, ack_now | ack_delayed);
   tcb.ack_deadline = never;

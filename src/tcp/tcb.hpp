@@ -67,6 +67,7 @@ enum TcbFlag : std::uint64_t {
   dressed = bit(31),             ///< segments carry more than usual: URG, or the user timeout
   judging = bit(32),             ///< a data callback runs: what is unread is known when it returns, not before
   mss_unsettled = bit(33),       ///< path_mtu.hpp has a say in the size of what leaves: smaller than could be, or in doubt
+  rcv_tuned = bit(47),           ///< rcv_limit and the round of the measurement hold
 
   // of what few connections have
   probe_out = bit(34),           ///< snd_nxt - 1 left as a zero-window probe alone: it was not taken, and goes with the next data
@@ -160,6 +161,10 @@ struct alignas(64) Tcb {
   std::uint16_t peer_user_timeout = 0;  // REMOTE_UTO as in the option; 0: none came
   std::uint16_t keepalive_idle_s = 0, keepalive_interval_s = 0;  // 0: the shard's
   std::uint8_t keepalive_probes = 0;                             // 0: the shard's
+  std::uint32_t more_flags = 0;       // TcbMoreFlag
+  std::uint32_t rcv_limit = 0;        // most bytes that may wait for the application; only grows
+  Seq rcv_mark;                       // first byte not taken when the measured round trip began
+  std::uint32_t rcv_mark_time = 0;    // that moment: milliseconds as in our timestamps, or microseconds without them
 };
 static_assert(sizeof(Tcb) <= 320);
 

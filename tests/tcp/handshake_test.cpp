@@ -35,7 +35,7 @@ TEST(Handshake, passive__options_offered__are_granted) {
   t.peer.syn().mss(1400).wscale(7).sack_ok().ts(t.peer.ts_now(), 0);
   const Packet answer = t.peer.expect().syn_ack().packet();
   EXPECT_EQ(answer.mss, 1460);
-  EXPECT_EQ(answer.wscale, 3) << "65535 << 3 is the first that holds 256 KiB";
+  EXPECT_EQ(answer.wscale, 7) << "65535 << 7 is the first that holds 6 MiB";
   EXPECT_TRUE(answer.sack_permitted);
   ASSERT_TRUE(answer.ts);
   EXPECT_EQ(answer.ts->second, t.peer.ts_now());
@@ -136,7 +136,7 @@ TEST(Handshake, active__three_segments__connects) {
   t.connect();
   const auto first = t.peer.expect().syn().seq(0).window(65535);
   EXPECT_EQ(first.packet().mss, 1460);
-  EXPECT_EQ(first.packet().wscale, 3);
+  EXPECT_EQ(first.packet().wscale, 7);
   EXPECT_TRUE(first.packet().sack_permitted);
   ASSERT_TRUE(first.packet().ts);
   EXPECT_EQ(first.packet().ts->second, 0u);
