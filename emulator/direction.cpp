@@ -15,10 +15,13 @@ bool chance(Rng& rng, double p) {
   return static_cast<double>(rng.next() >> 11) < p * static_cast<double>(std::uint64_t{1} << 53);
 }
 
-unsigned byte_at(std::span<const std::byte> frame, std::size_t i) { return std::to_integer<unsigned>(frame[i]); }
+unsigned byte_at(std::span<const std::byte> frame, std::size_t i) {
+  return std::to_integer<unsigned>(frame[i]);
+}
 
 bool is_ecn_capable(std::span<const std::byte> frame) {
-  if (frame.size() < ethernet_header + 20 || byte_at(frame, 12) != 0x08 || byte_at(frame, 13) != 0x00) return false;
+  if (frame.size() < ethernet_header + 20 || byte_at(frame, 12) != 0x08 || byte_at(frame, 13) != 0x00)
+    return false;
   return (byte_at(frame, ethernet_header + 1) & 3) != 0;
 }
 
@@ -83,7 +86,8 @@ void Direction::transmit(Time now, std::span<const std::byte> frame, bool flip) 
   }
   Time at = leave(now, frame.size()) + rules.delay;
   if (rules.jitter.count() > 0)
-    at += Duration{static_cast<Duration::rep>(jitter_.next() % (static_cast<std::uint64_t>(rules.jitter.count()) + 1))};
+    at += Duration{
+        static_cast<Duration::rep>(jitter_.next() % (static_cast<std::uint64_t>(rules.jitter.count()) + 1))};
   if (chance(order_, rules.reorder)) {
     at += rules.reorder_by;
     ++counts_.held_back;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// One direction of an emulated link: frames in, frames out at times. Deterministic: time is a parameter and randomness a
-// seed, so it serves virtual time and real time alike. Layer: emulator; it must not know clocks, stacks or devices.
+// One direction of an emulated link: frames in, frames out at times. Deterministic: time is a parameter and
+// randomness a seed, so it serves virtual time and real time alike. Layer: emulator; it must not know clocks,
+// stacks or devices.
 #pragma once
 
 #include <deque>
@@ -54,7 +55,9 @@ class Direction {
     Time leaves;
     std::size_t bytes;
   };
-  static bool later(const Flying& a, const Flying& b) { return a.at != b.at ? a.at > b.at : a.order > b.order; }
+  static bool later(const Flying& a, const Flying& b) {
+    return a.at != b.at ? a.at > b.at : a.order > b.order;
+  }
   [[nodiscard]] bool is_lost(std::size_t n, std::span<const std::byte> frame);
   void transmit(Time now, std::span<const std::byte> frame, bool flip);
   [[nodiscard]] Time leave(Time now, std::size_t bytes);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What one direction of an emulated link does to frames, and what it has counted. Layer: emulator, beside the stack: no
-// folder of src/ may include it, and it must not know what speaks over it.
+// What one direction of an emulated link does to frames, and what it has counted. Layer: emulator, beside the
+// stack: no folder of src/ may include it, and it must not know what speaks over it.
 #pragma once
 
 #include <cstddef>
@@ -14,8 +14,8 @@
 
 namespace handfast::emulator {
 
-/// Loss in bursts (Gilbert, Elliott): a chain of two states that moves once a frame, before the frame is judged.
-/// Mean loss is (bad_loss * p + good_loss * r) / (p + r); a stay in the bad state lasts 1 / r frames.
+/// Loss in bursts (Gilbert, Elliott): a chain of two states that moves once a frame, before the frame is
+/// judged. Mean loss is (bad_loss * p + good_loss * r) / (p + r); a stay in the bad state lasts 1 / r frames.
 struct Bursts {
   double p = 0;          ///< good to bad; 0..1
   double r = 1;          ///< bad to good; 0..1
@@ -23,10 +23,11 @@ struct Bursts {
   double bad_loss = 1;
 };
 
-/// Chances are 0..1 and independent by frame. A frame meets the rules in the order in which they stand here; what is lost
-/// takes no room in the queue.
+/// Chances are 0..1 and independent by frame. A frame meets the rules in the order in which they stand here;
+/// what is lost takes no room in the queue.
 struct Rules {
-  /// Largest IP datagram; bytes; 0: any. A larger frame is dropped and shown to `too_big` (where a router would answer).
+  /// Largest IP datagram; bytes; 0: any. A larger frame is dropped and shown to `too_big` (where a router
+  /// would answer).
   std::size_t mtu = 0;
   std::function<void(Time now, std::span<const std::byte> frame)> too_big{};
   /// True: this frame is lost. `n` counts the frames of this direction from 0.
@@ -39,7 +40,8 @@ struct Rules {
   std::uint64_t bits_per_second = 0;  ///< of Ethernet frames as they are pushed; 0: no limit, hence no queue
   /// Room before the transmitter, the frame in transmission included; drop-tail.
   std::size_t queue_bytes = std::numeric_limits<std::size_t>::max();
-  /// A frame that finds more than this in the queue leaves with CE, if it is IPv4 and ECN-capable (rfc3168 5).
+  /// A frame that finds more than this in the queue leaves with CE, if it is IPv4 and ECN-capable (rfc3168
+  /// 5).
   std::size_t mark_above_bytes = std::numeric_limits<std::size_t>::max();
 
   Duration delay{};

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// bulk-bench: one connection that sends as fast as it goes, each end a full stack, over a ring pair in one process: both ends on
-// one core, or one core each. Prints payload per second, by processor time too, and what a segment costs at each end. kernel_reference.py has the
-// kernel's figures beside it. Layer: bench.
+// bulk-bench: one connection that sends as fast as it goes, each end a full stack, over a ring pair in one
+// process: both ends on one core, or one core each. Prints payload per second, by processor time too, and
+// what a segment costs at each end. kernel_reference.py has the kernel's figures beside it. Layer: bench.
 #include <time.h>
 
 #include <array>
@@ -121,7 +121,8 @@ class Bench {
 
  private:
   void spin(double seconds) {
-    const Time end = client_->now() + std::chrono::duration_cast<Duration>(std::chrono::duration<double>(seconds));
+    const Time end =
+        client_->now() + std::chrono::duration_cast<Duration>(std::chrono::duration<double>(seconds));
     for (Time now = client_->now(); now < end;) {
       if (!two_cores_) server_->poll(0);
       const Time between = client_->now();
@@ -133,15 +134,19 @@ class Bench {
     }
   }
 
-  void print(double elapsed, double cpu, const CoreStats& cb, const CoreStats& ca, const CoreStats& sb, const CoreStats& sa) const {
+  void print(double elapsed, double cpu, const CoreStats& cb, const CoreStats& ca, const CoreStats& sb,
+             const CoreStats& sa) const {
     // By what the stacks count on the wire: every segment that the server takes in is one of data.
-    const double segments = static_cast<double>(sa.segments_in - sb.segments_in), acks = static_cast<double>(sa.frames_out - sb.frames_out);
+    const double segments = static_cast<double>(sa.segments_in - sb.segments_in),
+                 acks = static_cast<double>(sa.frames_out - sb.frames_out);
     const double bytes = static_cast<double>(sa.bytes_in - sb.bytes_in) - segments * headers;
-    std::printf("%5d %9.2f %13.3f %10.1f", two_cores_ ? 2 : 1, bytes * 8 / elapsed / 1e9, bytes / cpu / 1e9, cpu * 1e9 / segments);
+    std::printf("%5d %9.2f %13.3f %10.1f", two_cores_ ? 2 : 1, bytes * 8 / elapsed / 1e9, bytes / cpu / 1e9,
+                cpu * 1e9 / segments);
     if (two_cores_) {
       std::printf(" %10s %11s", "-", "-");
     } else {
-      const double spent = static_cast<double>((client_time_ + server_time_).count()), per_segment = cpu * 1e9 / segments;
+      const double spent = static_cast<double>((client_time_ + server_time_).count()),
+                   per_segment = cpu * 1e9 / segments;
       std::printf(" %10.1f %11.1f", per_segment * static_cast<double>(client_time_.count()) / spent,
                   per_segment * static_cast<double>(server_time_.count()) / spent);
     }
@@ -157,7 +162,9 @@ class Bench {
 };
 
 int usage(int code) {
-  std::fputs("usage: bulk-bench [--seconds 3] [--buffer 262144] [--copy] [--cores 1|2] [--segmentation-offload]\n", code == 0 ? stdout : stderr);
+  std::fputs(
+      "usage: bulk-bench [--seconds 3] [--buffer 262144] [--copy] [--cores 1|2] [--segmentation-offload]\n",
+      code == 0 ? stdout : stderr);
   return code;
 }
 
@@ -188,10 +195,12 @@ int main(int argc, char** argv) {
     }
   }
   if (o.offload) {
-    std::fputs("Handfast does not cut segments in the device yet: run without --segmentation-offload.\n", stderr);
+    std::fputs("Handfast does not cut segments in the device yet: run without --segmentation-offload.\n",
+               stderr);
     return 3;
   }
-  std::printf("%5s %9s %13s %10s %10s %11s %9s %10s\n", "cores", "Gbit/s", "Gbyte/cpu s", "ns/segment", "ns sender", "ns receiver", "seg/ACK", "sent again");
+  std::printf("%5s %9s %13s %10s %10s %11s %9s %10s\n", "cores", "Gbit/s", "Gbyte/cpu s", "ns/segment",
+              "ns sender", "ns receiver", "seg/ACK", "sent again");
   if (o.one_core) Bench{o, false}.run(o);
   if (o.two_cores && std::thread::hardware_concurrency() >= 2) Bench{o, true}.run(o);
   return 0;

@@ -6,7 +6,8 @@
 
 namespace handfast::paths {
 
-/// Every pair of Handfast's algorithms in virtual time, then, where `kernel`, each beside a kernel's flow in real time.
+/// Every pair of Handfast's algorithms in virtual time, then, where `kernel`, each beside a kernel's flow in
+/// real time.
 void measure_fairness(const Options& options, bool kernel);
 
 }  // namespace handfast::paths

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// One end of the measured path: a Handfast stack or a kernel in a namespace, with bulk senders and sinks on it.
-// Layer: bench. It must not know the link nor whether time is virtual.
+// One end of the measured path: a Handfast stack or a kernel in a namespace, with bulk senders and sinks on
+// it. Layer: bench. It must not know the link nor whether time is virtual.
 #pragma once
 
 #include <poll.h>

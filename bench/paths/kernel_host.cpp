@@ -31,7 +31,9 @@ constexpr int device_queue = 10000;  // frames that wait for us: bursts of a who
 constexpr int frames_at_once = 256;
 constexpr std::size_t chunk = 256 * 1024;
 
-[[noreturn]] void fail(const std::string& what) { throw std::runtime_error(what + ": " + std::strerror(errno)); }
+[[noreturn]] void fail(const std::string& what) {
+  throw std::runtime_error(what + ": " + std::strerror(errno));
+}
 int must(int result, const char* what) {
   if (result < 0) fail(what);
   return result;
@@ -80,7 +82,8 @@ std::optional<std::string> why_no_kernel_host() {
   }
 }
 
-KernelHost::KernelHost(Ipv4Address address, MacAddress mac, KernelOptions options) : Host(address, mac), options_(std::move(options)) {
+KernelHost::KernelHost(Ipv4Address address, MacAddress mac, KernelOptions options)
+    : Host(address, mac), options_(std::move(options)) {
   elsewhere([this] {
     must(::unshare(CLONE_NEWNET), "making a network namespace (needs root)");
     namespace_ = Fd{must(::open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC), "opening the namespace")};
@@ -113,7 +116,8 @@ void KernelHost::configure_device() {
   r.ifr_qlen = device_queue;
   must(::ioctl(control.get(), SIOCSIFTXQLEN, &r), "setting the TAP's queue");
   r = request();
-  const sockaddr_in self = socket_address(address(), 0), mask = socket_address(Ipv4Address{255, 255, 255, 0}, 0);
+  const sockaddr_in self = socket_address(address(), 0),
+                    mask = socket_address(Ipv4Address{255, 255, 255, 0}, 0);
   std::memcpy(&r.ifr_addr, &self, sizeof self);
   must(::ioctl(control.get(), SIOCSIFADDR, &r), "setting the TAP's address");
   r = request();
@@ -130,7 +134,8 @@ Fd KernelHost::socket() const {
     must(::setns(namespace_.get(), CLONE_NEWNET), "entering the namespace");
     fd = Fd{must(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), "opening a socket")};
   });
-  must(::setsockopt(fd.get(), IPPROTO_TCP, TCP_CONGESTION, options_.congestion.data(), static_cast<socklen_t>(options_.congestion.size())),
+  must(::setsockopt(fd.get(), IPPROTO_TCP, TCP_CONGESTION, options_.congestion.data(),
+                    static_cast<socklen_t>(options_.congestion.size())),
        "choosing the kernel's congestion control");
   return fd;
 }
@@ -155,7 +160,9 @@ void KernelHost::echo(Port) { throw std::logic_error("a kernel's echo has a thre
 void KernelHost::source(Endpoint to) {
   Fd fd = non_blocking_socket();
   const sockaddr_in remote = socket_address(to.address, to.port);
-  if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&remote), sizeof remote) < 0 && errno != EINPROGRESS) fail("connect");
+  if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&remote), sizeof remote) < 0 &&
+      errno != EINPROGRESS)
+    fail("connect");
   sources_.push_back(fd.get());
   sockets_.push_back(std::move(fd));
 }
@@ -218,7 +225,9 @@ void KernelHost::drain(int fd, Received& received) {
 
 void KernelHost::fill(int fd) {
   static thread_local const std::vector<std::byte> zeros(chunk);
-  if (::send(fd, zeros.data(), zeros.size(), MSG_DONTWAIT | MSG_NOSIGNAL) < 0 && errno != EAGAIN && errno != ENOTCONN) std::erase(sources_, fd);
+  if (::send(fd, zeros.data(), zeros.size(), MSG_DONTWAIT | MSG_NOSIGNAL) < 0 && errno != EAGAIN &&
+      errno != ENOTCONN)
+    std::erase(sources_, fd);
 }
 
 std::uint64_t KernelHost::device_drops() const {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The Linux kernel's TCP as one end of a path: a network namespace of its own with a TAP device, both gone with the object.
-// Layer: bench. Needs the right to make namespaces; nothing outside of the namespace is touched.
+// The Linux kernel's TCP as one end of a path: a network namespace of its own with a TAP device, both gone
+// with the object. Layer: bench. Needs the right to make namespaces; nothing outside of the namespace is
+// touched.
 #pragma once
 
 #include <map>
@@ -30,7 +31,8 @@ class Fd {
 
 struct KernelOptions {
   std::string congestion = "cubic";
-  /// Below /proc/sys, of this namespace: {"net/ipv4/tcp_dsack", "0"}. Everything else is the namespace's default.
+  /// Below /proc/sys, of this namespace: {"net/ipv4/tcp_dsack", "0"}. Everything else is the namespace's
+  /// default.
   std::vector<std::pair<std::string, std::string>> sysctls = {};
 };
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Latency over TAP; see latency.hpp. The thread of the link polls without sleeping, as Handfast's cores do; client and echo of
-// the kernel are threads that block, as its programs do. Layer: bench.
+// Latency over TAP; see latency.hpp. The thread of the link polls without sleeping, as Handfast's cores do;
+// client and echo of the kernel are threads that block, as its programs do. Layer: bench.
 #include "latency.hpp"
 
 #include <arpa/inet.h>
@@ -35,14 +35,16 @@ void no_delay(const Fd& fd) {
   (void)::setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
 }
 
-/// The link's thread has the last processor to itself, as a poll-mode core has; the kernel's programs have the others.
+/// The link's thread has the last processor to itself, as a poll-mode core has; the kernel's programs have
+/// the others.
 void take_place(bool link) {
   const unsigned processors = std::thread::hardware_concurrency();
   be_prompt(link);
   if (processors < 2) return;
   cpu_set_t set;
   CPU_ZERO(&set);
-  for (unsigned i = link ? processors - 1 : 0; i < (link ? processors : processors - 1); ++i) CPU_SET(i, &set);
+  for (unsigned i = link ? processors - 1 : 0; i < (link ? processors : processors - 1); ++i)
+    CPU_SET(i, &set);
   (void)::sched_setaffinity(0, sizeof set, &set);
 }
 
@@ -74,8 +76,9 @@ std::vector<double> ask(const Fd& fd, Ipv4Address server, const std::atomic<bool
 
 std::vector<double> exchange(const Options& o, Kind kind) {
   World world{o.seed, true, true};
-  auto& client = static_cast<KernelHost&>(
-      world.add(Side::left, std::make_unique<KernelHost>(Ipv4Address{10, 0, 0, 1}, MacAddress{{2, 0, 0, 0, 1, 0}}, o.kernel)));
+  auto& client = static_cast<KernelHost&>(world.add(
+      Side::left,
+      std::make_unique<KernelHost>(Ipv4Address{10, 0, 0, 1}, MacAddress{{2, 0, 0, 0, 1, 0}}, o.kernel)));
   const Ipv4Address server{10, 0, 0, 101};
   const MacAddress mac{{2, 0, 0, 0, 2, 0}};
   Fd listener;
@@ -83,10 +86,12 @@ std::vector<double> exchange(const Options& o, Kind kind) {
   if (kind == Kind::handfast) {
     world.add(Side::right, std::make_unique<StackHost>(server, mac, o.seed, world.now(), o.stack)).echo(port);
   } else {
-    auto& host = static_cast<KernelHost&>(world.add(Side::right, std::make_unique<KernelHost>(server, mac, o.kernel)));
+    auto& host =
+        static_cast<KernelHost&>(world.add(Side::right, std::make_unique<KernelHost>(server, mac, o.kernel)));
     listener = host.socket();
     const sockaddr_in sa = to_socket_address(server);
-    if (::bind(listener.get(), reinterpret_cast<const sockaddr*>(&sa), sizeof sa) != 0 || ::listen(listener.get(), 1) != 0)
+    if (::bind(listener.get(), reinterpret_cast<const sockaddr*>(&sa), sizeof sa) != 0 ||
+        ::listen(listener.get(), 1) != 0)
       throw std::runtime_error("the kernel's echo cannot listen");
     echoing = std::thread{[&] {
       take_place(false);
@@ -101,7 +106,8 @@ std::vector<double> exchange(const Options& o, Kind kind) {
     took = ask(asking, server, stopping);
     ended = true;
   }};
-  world.run_until([&] { return ended.load(); }, Duration{static_cast<Duration::rep>((o.seconds > 0 ? o.seconds : 5) * 1e9)});
+  world.run_until([&] { return ended.load(); },
+                  Duration{static_cast<Duration::rep>((o.seconds > 0 ? o.seconds : 5) * 1e9)});
   stopping = true;
   world.run_until([&] { return ended.load(); }, 2s);
   (void)::shutdown(asking.get(), SHUT_RDWR);
@@ -114,13 +120,17 @@ std::vector<double> exchange(const Options& o, Kind kind) {
 }
 
 double at(const std::vector<double>& sorted, double share) {
-  return sorted.empty() ? 0 : sorted[std::min(sorted.size() - 1, static_cast<std::size_t>(share * static_cast<double>(sorted.size())))];
+  return sorted.empty()
+             ? 0
+             : sorted[std::min(sorted.size() - 1,
+                               static_cast<std::size_t>(share * static_cast<double>(sorted.size())))];
 }
 
 }  // namespace
 
 void measure_latency(const Options& o) {
-  std::printf(o.markdown ? "| echo | exchanges | p50 us | p99 us | p99.9 us |\n|---|---:|---:|---:|---:|\n" : "echo      exchanges   p50 us   p99 us p99.9 us\n");
+  std::printf(o.markdown ? "| echo | exchanges | p50 us | p99 us | p99.9 us |\n|---|---:|---:|---:|---:|\n"
+                         : "echo      exchanges   p50 us   p99 us p99.9 us\n");
   std::FILE* json = o.json.empty() ? nullptr : std::fopen(o.json.c_str(), "w");
   if (!o.json.empty() && json == nullptr) throw std::runtime_error("cannot write " + o.json);
   const char* between = "[\n";
@@ -134,12 +144,15 @@ void measure_latency(const Options& o) {
       } catch (...) {
         error = std::current_exception();
       }
-    }}.join();
+    }}
+        .join();
     if (error) std::rethrow_exception(error);
     const char* name = kind == Kind::handfast ? "Handfast" : "kernel";
-    std::printf(o.markdown ? "| %s | %zu | %.1f | %.1f | %.1f |\n" : "%-9s %9zu %8.1f %8.1f %8.1f\n", name, took.size(), at(took, 0.5), at(took, 0.99), at(took, 0.999));
+    std::printf(o.markdown ? "| %s | %zu | %.1f | %.1f | %.1f |\n" : "%-9s %9zu %8.1f %8.1f %8.1f\n", name,
+                took.size(), at(took, 0.5), at(took, 0.99), at(took, 0.999));
     if (json == nullptr) continue;
-    std::fprintf(json, "%s {\"echo\": \"%s\", \"exchanges\": %zu, \"p50_us\": %.2f, \"p99_us\": %.2f}", between, name, took.size(), at(took, 0.5), at(took, 0.99));
+    std::fprintf(json, "%s {\"echo\": \"%s\", \"exchanges\": %zu, \"p50_us\": %.2f, \"p99_us\": %.2f}",
+                 between, name, took.size(), at(took, 0.5), at(took, 0.99));
     between = ",\n";
   }
   if (json != nullptr) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Request and response of 64 bytes between a kernel's client and an echo: Handfast's, and the kernel's. Layer: bench.
+// Request and response of 64 bytes between a kernel's client and an echo: Handfast's, and the kernel's.
+// Layer: bench.
 #pragma once
 
 #include "options.hpp"

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// paths-bench: what a bulk transfer gets over links that lose, delay and reorder, beside what the kernel gets over the same
-// links; how two flows share a bottleneck; and what an exchange of 64 bytes takes. Layer: bench. `--help` for the options.
+// paths-bench: what a bulk transfer gets over links that lose, delay and reorder, beside what the kernel gets
+// over the same links; how two flows share a bottleneck; and what an exchange of 64 bytes takes. Layer:
+// bench. `--help` for the options.
 #include <cstdio>
 #include <cstring>
 #include <exception>
@@ -25,7 +26,10 @@ int measure(const Options& o) {
   bool kernel = needs_kernel(o);
   if (kernel)
     if (const auto why = why_no_kernel_host()) {
-      std::fprintf(stderr, "Without the kernel's ends, since this process cannot make them (%s): run as root, or under `unshare -Ur`.\n", why->c_str());
+      std::fprintf(stderr,
+                   "Without the kernel's ends, since this process cannot make them (%s): run as root, or "
+                   "under `unshare -Ur`.\n",
+                   why->c_str());
       kernel = false;
     }
   switch (o.what) {
@@ -33,9 +37,11 @@ int measure(const Options& o) {
       const auto cells = measure_matrix(o, kernel);
       print_matrix(o, cells);
       if (!o.json.empty()) write_matrix(o, cells);
-      return 0;
+      return worst_of(cells) >= o.at_least ? 0 : 1;
     }
-    case What::fairness: measure_fairness(o, kernel); return 0;
+    case What::fairness:
+      measure_fairness(o, kernel);
+      return 0;
     case What::latency:
       if (!kernel) return 3;
       measure_latency(o);

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <limits>
 #include <stdexcept>
 #include <thread>
 
@@ -60,10 +61,12 @@ void measure(const Options& o, std::vector<Cell>& cells, bool real, unsigned at_
   std::size_t ended = 0;
   const auto results = run_all(plans, at_a_time, [&](std::size_t) {
     ++ended;
-    if (!o.quiet && ::isatty(STDERR_FILENO) != 0) std::fprintf(stderr, "\r%s runs: %zu of %zu ", real ? "real" : "virtual", ended, plans.size());
+    if (!o.quiet && ::isatty(STDERR_FILENO) != 0)
+      std::fprintf(stderr, "\r%s runs: %zu of %zu ", real ? "real" : "virtual", ended, plans.size());
   });
   if (!o.quiet && !plans.empty() && ::isatty(STDERR_FILENO) != 0) std::fprintf(stderr, "\n");
-  for (std::size_t i = 0; i < results.size(); ++i) take(cells[places[i].cell].by_pair[places[i].pair], results[i], static_cast<unsigned>(i) % repeats);
+  for (std::size_t i = 0; i < results.size(); ++i)
+    take(cells[places[i].cell].by_pair[places[i].pair], results[i], static_cast<unsigned>(i) % repeats);
 }
 
 const Goodput* find(const Cell& cell, const std::string& pair) {
@@ -101,7 +104,8 @@ std::vector<Cell> measure_matrix(const Options& o, bool kernel) {
 }
 
 void print_matrix(const Options& o, const std::vector<Cell>& cells) {
-  const char* format = o.markdown ? "| %6s | %9s | %9s | %9s | %9s | %9s | %9s | %7s | %7s | %7s |\n" : "%6s %9s %9s  %9s %9s %9s %9s  %7s %7s %7s\n";
+  const char* format = o.markdown ? "| %6s | %9s | %9s | %9s | %9s | %9s | %9s | %7s | %7s | %7s |\n"
+                                  : "%6s %9s %9s  %9s %9s %9s %9s  %7s %7s %7s\n";
   const auto row = [&](auto... column) { std::printf(format, column...); };
   row("loss %", "delay ms", "reorder %", "H to H", "H to K", "K to H", "K to K", "HH/KK", "HK/KK", "KH/KK");
   if (o.markdown) row("---:", "---:", "---:", "---:", "---:", "---:", "---:", "---:", "---:", "---:");
@@ -110,31 +114,48 @@ void print_matrix(const Options& o, const std::vector<Cell>& cells) {
     std::snprintf(loss, sizeof loss, "%g", cell.loss);
     std::snprintf(delay, sizeof delay, "%g", cell.round_trip_ms);
     std::snprintf(reorder, sizeof reorder, "%g", cell.reorder);
-    row(loss, delay, reorder, figure(cell, "hh").c_str(), figure(cell, "hk").c_str(), figure(cell, "kh").c_str(), figure(cell, "kk").c_str(),
-        ratio(cell, "hh").c_str(), ratio(cell, "hk").c_str(), ratio(cell, "kh").c_str());
+    row(loss, delay, reorder, figure(cell, "hh").c_str(), figure(cell, "hk").c_str(),
+        figure(cell, "kh").c_str(), figure(cell, "kk").c_str(), ratio(cell, "hh").c_str(),
+        ratio(cell, "hk").c_str(), ratio(cell, "kh").c_str());
   }
-  const bool unsound = std::ranges::any_of(cells, [](const Cell& c) { return std::ranges::any_of(c.by_pair, [](const auto& g) { return !g.second.sound; }); });
-  if (unsound) std::printf("\n!: the emulator was late in all of %d attempts (p99 over 0.5 ms, or a frame over 20 ms)\n", max_attempts);
+  const bool unsound = std::ranges::any_of(cells, [](const Cell& c) {
+    return std::ranges::any_of(c.by_pair, [](const auto& g) { return !g.second.sound; });
+  });
+  if (unsound)
+    std::printf("\n!: the emulator was late in all of %d attempts (p99 over 0.5 ms, or a frame over 20 ms)\n",
+                max_attempts);
+}
+
+double worst_of(const std::vector<Cell>& cells) {
+  double worst = std::numeric_limits<double>::infinity();
+  for (const Cell& cell : cells)
+    for (const auto& [pair, goodput] : cell.by_pair) worst = std::min(worst, goodput.mean);
+  return worst;
 }
 
 void write_matrix(const Options& o, const std::vector<Cell>& cells) {
   std::FILE* file = std::fopen(o.json.c_str(), "w");
   if (file == nullptr) throw std::runtime_error("cannot write " + o.json);
   std::fprintf(file,
-               "{\"mbit_per_second\": %g, \"queue_bytes\": %zu, \"mark_above_bytes\": %zu, \"reorder_by_ms\": %g, \"congestion\": \"%s\", "
+               "{\"mbit_per_second\": %g, \"queue_bytes\": %zu, \"mark_above_bytes\": %zu, "
+               "\"reorder_by_ms\": %g, \"congestion\": \"%s\", "
                "\"kernel_congestion\": \"%s\", \"ecn\": %s, \"seed\": %llu,\n \"cells\": [",
                static_cast<double>(o.path.bits_per_second) / 1e6, o.path.queue_bytes, o.path.mark_above_bytes,
-               static_cast<double>(o.path.reorder_by.count()) / 1e6, o.stack_congestion.c_str(), o.kernel.congestion.c_str(),
-               o.stack.ecn ? "true" : "false", static_cast<unsigned long long>(o.seed));
+               static_cast<double>(o.path.reorder_by.count()) / 1e6, o.stack_congestion.c_str(),
+               o.kernel.congestion.c_str(), o.stack.ecn ? "true" : "false",
+               static_cast<unsigned long long>(o.seed));
   const char* between = "\n";
   for (const Cell& cell : cells) {
-    std::fprintf(file, "%s  {\"loss\": %g, \"delay_ms\": %g, \"reorder\": %g", between, cell.loss, cell.round_trip_ms, cell.reorder);
+    std::fprintf(file, "%s  {\"loss\": %g, \"delay_ms\": %g, \"reorder\": %g", between, cell.loss,
+                 cell.round_trip_ms, cell.reorder);
     for (const auto& [pair, g] : cell.by_pair)
       std::fprintf(file,
-                   ",\n   \"%s\": {\"mbit\": %.4f, \"least\": %.4f, \"most\": %.4f, \"retransmits\": %.1f, \"queue_full\": %llu, \"lost\": %llu, "
+                   ",\n   \"%s\": {\"mbit\": %.4f, \"least\": %.4f, \"most\": %.4f, \"retransmits\": %.1f, "
+                   "\"queue_full\": %llu, \"lost\": %llu, "
                    "\"late_p99_us\": %.1f, \"late_most_us\": %.1f, \"attempts\": %d, \"sound\": %s}",
-                   pair.c_str(), g.mean, g.least, g.most, g.retransmits, static_cast<unsigned long long>(g.queue_full),
-                   static_cast<unsigned long long>(g.lost), g.late_p99_us, g.late_most_us, g.attempts, g.sound ? "true" : "false");
+                   pair.c_str(), g.mean, g.least, g.most, g.retransmits,
+                   static_cast<unsigned long long>(g.queue_full), static_cast<unsigned long long>(g.lost),
+                   g.late_p99_us, g.late_most_us, g.attempts, g.sound ? "true" : "false");
     std::fprintf(file, "}");
     between = ",\n";
   }

@@ -27,6 +27,8 @@ struct Cell {
 /// Measures; `kernel` false leaves out the pairs with a kernel.
 [[nodiscard]] std::vector<Cell> measure_matrix(const Options& options, bool kernel);
 void print_matrix(const Options& options, const std::vector<Cell>& cells);
+/// The lowest figure of all; Mbit/s.
+[[nodiscard]] double worst_of(const std::vector<Cell>& cells);
 /// Throws std::runtime_error if the file cannot be written.
 void write_matrix(const Options& options, const std::vector<Cell>& cells);
 

@@ -25,7 +25,8 @@ std::vector<std::string> split(const std::string& text) {
 double number(const std::string& text) {
   char* end = nullptr;
   const double value = std::strtod(text.c_str(), &end);
-  if (text.empty() || *end != '\0' || value < 0) throw std::invalid_argument("'" + text + "' is not a number of 0 or more");
+  if (text.empty() || *end != '\0' || value < 0)
+    throw std::invalid_argument("'" + text + "' is not a number of 0 or more");
   return value;
 }
 
@@ -47,19 +48,23 @@ CongestionControl congestion(const std::string& name) {
 std::vector<std::string> pairs(const std::string& text) {
   std::vector<std::string> all = split(text);
   for (const std::string& pair : all)
-    if (pair != "hh" && pair != "hk" && pair != "kh" && pair != "kk") throw std::invalid_argument("'" + pair + "' is none of hh, hk, kh, kk");
+    if (pair != "hh" && pair != "hk" && pair != "kh" && pair != "kk")
+      throw std::invalid_argument("'" + pair + "' is none of hh, hk, kh, kk");
   return all;
 }
 
 void sysctl(Options& o, const std::string& text) {
   const auto equals = text.find('=');
-  if (equals == std::string::npos || !text.starts_with("net.")) throw std::invalid_argument("'" + text + "' is not net.NAME=VALUE");
+  if (equals == std::string::npos || !text.starts_with("net."))
+    throw std::invalid_argument("'" + text + "' is not net.NAME=VALUE");
   std::string name = text.substr(0, equals);
   std::ranges::replace(name, '.', '/');
   o.kernel.sysctls.emplace_back(name, text.substr(equals + 1));
 }
 
-Duration milliseconds(const std::string& text) { return Duration{static_cast<Duration::rep>(number(text) * 1e6)}; }
+Duration milliseconds(const std::string& text) {
+  return Duration{static_cast<Duration::rep>(number(text) * 1e6)};
+}
 
 }  // namespace
 
@@ -78,15 +83,19 @@ const char* usage() {
          "  --repeats N            runs in real time of each cell (1); --virtual-repeats N (3)\n"
          "  --parallel N           runs in real time at once (processors)\n"
          "  --congestion new_reno  Handfast's; --kernel-congestion cubic\n"
-         "  --kernel-sysctl NAME=VALUE  in the kernel's namespaces: net.ipv4.tcp_dsack=0; may be given several times\n"
+         "  --kernel-sysctl NAME=VALUE  in the kernel's namespaces: net.ipv4.tcp_dsack=0; may be given "
+         "several times\n"
+         "  --at-least 0           exit code 1 if any figure of the matrix is below, Mbit/s\n"
          "  --seed 1 --json FILE --markdown --quiet\n";
 }
 
 Options parse_options(int argc, const char* const* argv) {
   Options o;
   const std::map<std::string, std::function<void()>> flags{
-      {"--fairness", [&] { o.what = What::fairness; }}, {"--latency", [&] { o.what = What::latency; }},
-      {"--markdown", [&] { o.markdown = true; }},       {"--quiet", [&] { o.quiet = true; }},
+      {"--fairness", [&] { o.what = What::fairness; }},
+      {"--latency", [&] { o.what = What::latency; }},
+      {"--markdown", [&] { o.markdown = true; }},
+      {"--quiet", [&] { o.quiet = true; }},
       {"--ecn", [&] { sysctl(o, "net.ipv4.tcp_ecn=1"), o.stack.ecn = true; }},
   };
   using Text = const std::string&;
@@ -106,6 +115,7 @@ Options parse_options(int argc, const char* const* argv) {
       {"--congestion", [&](Text t) { o.stack.congestion = congestion(o.stack_congestion = t); }},
       {"--kernel-congestion", [&](Text t) { o.kernel.congestion = t; }},
       {"--kernel-sysctl", [&](Text t) { sysctl(o, t); }},
+      {"--at-least", [&](Text t) { o.at_least = number(t); }},
       {"--seed", [&](Text t) { o.seed = static_cast<std::uint64_t>(number(t)); }},
       {"--json", [&](Text t) { o.json = t; }},
   };

@@ -13,9 +13,9 @@ enum class What { matrix, fairness, latency };
 
 struct Options {
   What what = What::matrix;
-  std::vector<double> loss{0, 0.1, 1, 5};           ///< percent
-  std::vector<double> round_trip{0, 10, 100};       ///< ms
-  std::vector<double> reorder{0, 1, 10};            ///< percent
+  std::vector<double> loss{0, 0.1, 1, 5};      ///< percent
+  std::vector<double> round_trip{0, 10, 100};  ///< ms
+  std::vector<double> reorder{0, 1, 10};       ///< percent
   std::vector<std::string> pairs{"hh", "hk", "kh", "kk"};
   PathSetup path;  ///< all but loss, delay and reordering
   StackOptions stack;
@@ -26,6 +26,7 @@ struct Options {
   unsigned parallel = 0;  ///< 0: as many as processors
   std::uint64_t seed = 1;
   bool markdown = false, quiet = false;
+  double at_least = 0;  ///< Mbit/s that every figure of the matrix must reach, or the exit code is 1
   std::string json;
 };
 

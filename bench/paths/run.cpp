@@ -11,11 +11,14 @@
 namespace handfast::paths {
 namespace {
 
-constexpr Duration late_p99 = 500us, late_most = 20ms;  // beyond: the machine was too busy, the figure is its, not TCP's
+constexpr Duration late_p99 = 500us,
+                   late_most = 20ms;  // beyond: the machine was too busy, the figure is its, not TCP's
 constexpr Duration open_limit = 10s;
 constexpr std::size_t full_frame = 1514, least_queue_frames = 100;
 
-MacAddress mac_of(Side side, std::uint8_t n) { return {{2, 0, 0, 0, static_cast<std::uint8_t>(side == Side::left ? 1 : 2), n}}; }
+MacAddress mac_of(Side side, std::uint8_t n) {
+  return {{2, 0, 0, 0, static_cast<std::uint8_t>(side == Side::left ? 1 : 2), n}};
+}
 Ipv4Address address_of(Side side, std::uint8_t n) {
   return {10, 0, 0, static_cast<std::uint8_t>((side == Side::left ? 1 : 101) + n)};
 }
@@ -37,17 +40,23 @@ struct Running {
 }  // namespace
 
 bool RunPlan::real_time() const {
-  return std::ranges::any_of(flows, [](const Flow& f) { return f.sender == Kind::kernel || f.receiver == Kind::kernel; });
+  return std::ranges::any_of(
+      flows, [](const Flow& f) { return f.sender == Kind::kernel || f.receiver == Kind::kernel; });
 }
 
-bool RunResult::is_sound() const { return started && device_drops == 0 && lateness.p99 <= late_p99 && lateness.most <= late_most; }
+bool RunResult::is_sound() const {
+  return started && device_drops == 0 && lateness.p99 <= late_p99 && lateness.most <= late_most;
+}
 
 emulator::Rules clean_rules_of(const PathSetup& path) {
   emulator::Rules rules;
   rules.bits_per_second = path.bits_per_second;
   rules.delay = path.round_trip / 2;
-  const double product = static_cast<double>(path.bits_per_second) / 8e9 * static_cast<double>(path.round_trip.count());
-  rules.queue_bytes = path.queue_bytes != 0 ? path.queue_bytes : std::max(static_cast<std::size_t>(product), least_queue_frames * full_frame);
+  const double product =
+      static_cast<double>(path.bits_per_second) / 8e9 * static_cast<double>(path.round_trip.count());
+  rules.queue_bytes = path.queue_bytes != 0
+                          ? path.queue_bytes
+                          : std::max(static_cast<std::size_t>(product), least_queue_frames * full_frame);
   if (path.mark_above_bytes != 0) rules.mark_above_bytes = path.mark_above_bytes;
   return rules;
 }
@@ -68,8 +77,10 @@ RunResult run_once(const RunPlan& plan) {
   for (const Side side : {Side::left, Side::right}) world.set_rules(side, clean);
   for (std::size_t i = 0; i < flows.size(); ++i) {
     const auto n = static_cast<std::uint8_t>(i);
-    flows[i].sender = &add_host(world, Side::left, n, plan.flows[i].sender, plan.flows[i], plan.seed * 100 + 2 * i);
-    flows[i].receiver = &add_host(world, Side::right, n, plan.flows[i].receiver, plan.flows[i], plan.seed * 100 + 2 * i + 1);
+    flows[i].sender =
+        &add_host(world, Side::left, n, plan.flows[i].sender, plan.flows[i], plan.seed * 100 + 2 * i);
+    flows[i].receiver =
+        &add_host(world, Side::right, n, plan.flows[i].receiver, plan.flows[i], plan.seed * 100 + 2 * i + 1);
     flows[i].receiver->sink(5000, *flows[i].received);
   }
   for (std::size_t i = 0; i < flows.size(); ++i) {
@@ -85,9 +96,11 @@ RunResult run_once(const RunPlan& plan) {
   const double seconds = std::chrono::duration<double>(world.now() - start).count();
   result.lateness = world.take_lateness();
   for (const Running& flow : flows) {
-    result.flows.push_back({static_cast<double>(flow.received->bytes - flow.at_start) * 8 / 1e6 / seconds, flow.sender->retransmits()});
+    result.flows.push_back({static_cast<double>(flow.received->bytes - flow.at_start) * 8 / 1e6 / seconds,
+                            flow.sender->retransmits()});
     for (const Host* host : {flow.sender, flow.receiver})
-      if (const auto* kernel = dynamic_cast<const KernelHost*>(host)) result.device_drops += kernel->device_drops();
+      if (const auto* kernel = dynamic_cast<const KernelHost*>(host))
+        result.device_drops += kernel->device_drops();
   }
   const emulator::Counts& counts = world.counts(Side::left);
   result.lost = counts.lost;
@@ -106,7 +119,8 @@ RunResult run(const RunPlan& plan) {
   return best;
 }
 
-std::vector<RunResult> run_all(const std::vector<RunPlan>& plans, unsigned at_a_time, const std::function<void(std::size_t)>& done) {
+std::vector<RunResult> run_all(const std::vector<RunPlan>& plans, unsigned at_a_time,
+                               const std::function<void(std::size_t)>& done) {
   std::vector<RunResult> results(plans.size());
   std::atomic<std::size_t> next{0};
   std::exception_ptr error;

@@ -17,8 +17,8 @@ enum class Kind { handfast, kernel };
 /// The same for both directions.
 struct PathSetup {
   std::uint64_t bits_per_second = 100'000'000;
-  Duration round_trip{};   ///< of the link, half of it each way; the queue's and the rate's time come on top
-  std::size_t queue_bytes = 0;  ///< 0: one bandwidth-delay product, at least 100 full frames
+  Duration round_trip{};  ///< of the link, half of it each way; the queue's and the rate's time come on top
+  std::size_t queue_bytes = 0;       ///< 0: one bandwidth-delay product, at least 100 full frames
   std::size_t mark_above_bytes = 0;  ///< 0: no ECN marks
   double loss = 0, reorder = 0;
   Duration reorder_by = 2ms;
@@ -64,6 +64,7 @@ inline constexpr int max_attempts = 3;
 [[nodiscard]] RunResult run(const RunPlan& plan);
 
 /// All of them, several at a time; results in the plans' order. `done` is called as each ends, on any thread.
-[[nodiscard]] std::vector<RunResult> run_all(const std::vector<RunPlan>& plans, unsigned at_a_time, const std::function<void(std::size_t)>& done);
+[[nodiscard]] std::vector<RunResult> run_all(const std::vector<RunPlan>& plans, unsigned at_a_time,
+                                             const std::function<void(std::size_t)>& done);
 
 }  // namespace handfast::paths

@@ -59,7 +59,8 @@ const std::vector<CongestionName>& congestion_controls() {
   return all;
 }
 
-StackHost::StackHost(Ipv4Address address, MacAddress mac, std::uint64_t seed, Time start, const StackOptions& options)
+StackHost::StackHost(Ipv4Address address, MacAddress mac, std::uint64_t seed, Time start,
+                     const StackOptions& options)
     : Host(address, mac) {
   CoreConfig config;
   config.link.address = {address, 24};
@@ -71,10 +72,13 @@ StackHost::StackHost(Ipv4Address address, MacAddress mac, std::uint64_t seed, Ti
   config.limits.connections = config.limits.half_open = config.limits.time_wait = 64;
   config.limits.recovery_blocks = 64;
   stack_ = must(FrameStack::create(
-      config, start, [](void* self, std::span<const std::byte> frame) { static_cast<StackHost*>(self)->out(frame); }, this));
+      config, start,
+      [](void* self, std::span<const std::byte> frame) { static_cast<StackHost*>(self)->out(frame); }, this));
 }
 
-void StackHost::sink(Port port, Received& received) { must(stack_->core().listen({any, port}, Sink{&received})); }
+void StackHost::sink(Port port, Received& received) {
+  must(stack_->core().listen({any, port}, Sink{&received}));
+}
 void StackHost::echo(Port port) { must(stack_->core().listen({any, port}, Echo{})); }
 void StackHost::source(Endpoint to) {
   Core& core = stack_->core();

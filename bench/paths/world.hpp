@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Hosts on the two sides of an emulated link, and the loop that moves frames: in virtual time when all hosts are stacks, in
-// real time as soon as one is a kernel. Layer: bench.
+// Hosts on the two sides of an emulated link, and the loop that moves frames: in virtual time when all hosts
+// are stacks, in real time as soon as one is a kernel. Layer: bench.
 #pragma once
 
 #include <memory>
@@ -31,7 +31,9 @@ class World {
   [[nodiscard]] const emulator::Counts& counts(Side from) const { return ways_[index(from)].counts(); }
 
   [[nodiscard]] Time now() const { return now_; }
-  void run_for(Duration d) { run_until([] { return false; }, d); }
+  void run_for(Duration d) {
+    run_until([] { return false; }, d);
+  }
   /// False when the limit came first.
   template <class Done>
   bool run_until(Done&& done, Duration limit) {

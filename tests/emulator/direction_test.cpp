@@ -21,7 +21,8 @@ Frame ipv4(unsigned ecn) {
   frame[22] = std::byte{64};
   frame[23] = std::byte{6};
   unsigned sum = 0;
-  for (std::size_t i = 14; i < 34; i += 2) sum += std::to_integer<unsigned>(frame[i]) << 8 | std::to_integer<unsigned>(frame[i + 1]);
+  for (std::size_t i = 14; i < 34; i += 2)
+    sum += std::to_integer<unsigned>(frame[i]) << 8 | std::to_integer<unsigned>(frame[i + 1]);
   while (sum > 0xffff) sum = (sum & 0xffff) + (sum >> 16);
   sum = ~sum & 0xffff;
   frame[24] = static_cast<std::byte>(sum >> 8);
@@ -31,7 +32,8 @@ Frame ipv4(unsigned ecn) {
 
 unsigned header_sum(const Frame& frame) {
   unsigned sum = 0;
-  for (std::size_t i = 14; i < 34; i += 2) sum += std::to_integer<unsigned>(frame[i]) << 8 | std::to_integer<unsigned>(frame[i + 1]);
+  for (std::size_t i = 14; i < 34; i += 2)
+    sum += std::to_integer<unsigned>(frame[i]) << 8 | std::to_integer<unsigned>(frame[i + 1]);
   while (sum > 0xffff) sum = (sum & 0xffff) + (sum >> 16);
   return sum;
 }
@@ -91,11 +93,11 @@ TEST(Direction, queue__tail_is_dropped_and_room_returns) {
 
 TEST(Direction, mark__ce_only_above_the_threshold_and_only_if_capable) {
   Direction way{seed, {.bits_per_second = 100'000'000, .mark_above_bytes = 114}};
-  way.push(at(0us), ipv4(2));  // finds 0
-  way.push(at(0us), ipv4(2));  // finds 114: not above
-  way.push(at(0us), ipv4(2));  // ECT(0)
-  way.push(at(0us), ipv4(1));  // ECT(1)
-  way.push(at(0us), ipv4(0));  // not ECN-capable
+  way.push(at(0us), ipv4(2));           // finds 0
+  way.push(at(0us), ipv4(2));           // finds 114: not above
+  way.push(at(0us), ipv4(2));           // ECT(0)
+  way.push(at(0us), ipv4(1));           // ECT(1)
+  way.push(at(0us), ipv4(0));           // not ECN-capable
   way.push(at(0us), numbered(0, 114));  // not IPv4
   const auto all = arrivals(way);
   ASSERT_EQ(all.size(), 6u);
@@ -146,7 +148,13 @@ TEST(Direction, rules__hold_for_the_frames_that_follow) {
 }
 
 TEST(Direction, counts__every_frame_is_accounted_for) {
-  Direction way{seed, {.mtu = 1000, .loss = 0.1, .duplicate = 0.1, .bits_per_second = 1'000'000'000, .queue_bytes = 10'000, .delay = 1ms}};
+  Direction way{seed,
+                {.mtu = 1000,
+                 .loss = 0.1,
+                 .duplicate = 0.1,
+                 .bits_per_second = 1'000'000'000,
+                 .queue_bytes = 10'000,
+                 .delay = 1ms}};
   for (std::uint32_t n = 0; n < 10'000; ++n) way.push(at(n * 1us), numbered(n, n % 10 == 0 ? 1500 : 200));
   arrivals(way);
   const Counts& c = way.counts();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The disorderly half of the emulator: loss, bursts, doubles, inverted bits, reordering; by their statistics. Seeds are
-// fixed, bounds are five standard deviations of what the rule says.
+// The disorderly half of the emulator: loss, bursts, doubles, inverted bits, reordering; by their statistics.
+// Seeds are fixed, bounds are five standard deviations of what the rule says.
 #include <gtest/gtest.h>
 
 #include <bit>
@@ -60,7 +60,8 @@ TEST(Disorder, bursts__mean_loss_and_length_follow_the_chain) {
     lost += !came[n];
     runs += !came[n] && (n == 0 || came[n - 1]);
   }
-  const double mean = static_cast<double>(lost) / many, length = static_cast<double>(lost) / static_cast<double>(runs);
+  const double mean = static_cast<double>(lost) / many,
+               length = static_cast<double>(lost) / static_cast<double>(runs);
   EXPECT_NEAR(mean, 0.01 / 0.26, 0.004);
   EXPECT_NEAR(length, 4, 0.3);
 }
@@ -72,7 +73,9 @@ TEST(Disorder, bursts__loss_inside_each_state) {
 }
 
 TEST(Disorder, lose__takes_exactly_what_it_names) {
-  Direction way{6, {.lose = [](std::size_t n, std::span<const std::byte> frame) { return n == 3 || frame.size() == 77; }}};
+  Direction way{6, {.lose = [](std::size_t n, std::span<const std::byte> frame) {
+                  return n == 3 || frame.size() == 77;
+                }}};
   way.push(at(0us), numbered(100, 77));
   for (std::uint32_t n = 1; n < 6; ++n) way.push(at(0us), numbered(n));
   std::vector<std::uint32_t> came;
@@ -147,11 +150,13 @@ TEST(Disorder, no_jitter__equal_times_keep_their_order) {
 }
 
 TEST(Disorder, seed__replays_and_differs) {
-  const Rules rules{.loss = 0.05, .duplicate = 0.01, .delay = 1ms, .jitter = 1ms, .reorder = 0.1, .reorder_by = 1ms};
+  const Rules rules{
+      .loss = 0.05, .duplicate = 0.01, .delay = 1ms, .jitter = 1ms, .reorder = 0.1, .reorder_by = 1ms};
   Direction a{12, rules}, b{12, rules}, c{13, rules};
   const auto of_a = stream(a, 5000), of_b = stream(b, 5000), of_c = stream(c, 5000);
   const auto same = [](const auto& x, const auto& y) {
-    return std::ranges::equal(x, y, [](const Arrival& i, const Arrival& j) { return i.at == j.at && i.n == j.n; });
+    return std::ranges::equal(x, y,
+                              [](const Arrival& i, const Arrival& j) { return i.at == j.at && i.n == j.n; });
   };
   EXPECT_TRUE(same(of_a, of_b));
   EXPECT_FALSE(same(of_a, of_c));
@@ -160,7 +165,8 @@ TEST(Disorder, seed__replays_and_differs) {
 TEST(Disorder, seed__loses_the_same_frames_whatever_else_is_on) {
   const auto alone = lost_of(14, {.loss = 0.03});
   EXPECT_FALSE(alone.empty());
-  EXPECT_EQ(alone, lost_of(14, {.loss = 0.03, .duplicate = 0.5, .jitter = 1ms, .reorder = 0.5, .reorder_by = 1ms}));
+  EXPECT_EQ(alone,
+            lost_of(14, {.loss = 0.03, .duplicate = 0.5, .jitter = 1ms, .reorder = 0.5, .reorder_by = 1ms}));
 }
 
 }  // namespace

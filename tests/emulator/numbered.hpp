@@ -38,7 +38,8 @@ inline std::vector<Arrival> arrivals(Direction& way, Time until = Time::max()) {
 }
 
 /// Pushes `count` frames, one every `gap`, and takes what arrives meanwhile and after.
-inline std::vector<Arrival> stream(Direction& way, std::uint32_t count, Duration gap = 1us, std::size_t size = 100) {
+inline std::vector<Arrival> stream(Direction& way, std::uint32_t count, Duration gap = 1us,
+                                   std::size_t size = 100) {
   for (std::uint32_t n = 0; n < count; ++n) way.push(at(n * gap), numbered(n, size));
   return arrivals(way);
 }
