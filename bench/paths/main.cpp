@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <cstring>
 #include <exception>
+#include <limits>
 #include <stdexcept>
 
 #include "fairness.hpp"
@@ -37,6 +38,7 @@ int measure(const Options& o) {
       const auto cells = measure_matrix(o, kernel);
       print_matrix(o, cells);
       if (!o.json.empty()) write_matrix(o, cells);
+      if (worst_of(cells) == std::numeric_limits<double>::infinity()) return 3;  // nothing could be measured
       return worst_of(cells) >= o.at_least ? 0 : 1;
     }
     case What::fairness:
