@@ -318,6 +318,24 @@ void forget_sacks(Tcb& tcb, Flight& flight) {
   flight.judged = flight.sent.front_number();
 }
 
+void cut_anew(Context& cx, Tcb& tcb, Flight& flight) {
+  Sent record = flight.sent.front();
+  record.flags = sent_twice;
+  flight.sent.clear(cx.chunks);
+  flight.again.clear(cx.chunks);
+  flight.sacked = flight.lost = flight.resent = flight.forgiven = flight.sacked_segments = 0;
+  flight.judged = flight.next_lost = flight.sent.front_number();
+  for (record.right = tcb.snd_una; before(record.right, tcb.snd_nxt);) {
+    const std::uint32_t left = distance(record.right, tcb.snd_nxt), mss = tcb.snd_mss;
+    record.right = left <= mss + 1 ? tcb.snd_nxt : record.right + mss;
+    if (!flight.sent.reserve(cx.chunks)) {  // then the last one has the rest: it leaves in several segments
+      flight.sent.back().right = tcb.snd_nxt;
+      return;
+    }
+    flight.sent.push(record);
+  }
+}
+
 std::optional<std::uint32_t> next_lost(Flight& flight) {
   if (flight.lost == flight.resent) return std::nullopt;
   for (std::uint32_t& n = flight.next_lost; n != flight.sent.back_number();) {

@@ -50,6 +50,8 @@ std::uint32_t mark_all_lost(Context& cx, Tcb& tcb, Flight& flight);
 void unmark_lost(Context& cx, Tcb& tcb, Flight& flight);
 /// None is SACKed: the peer has dropped what it had (RFC 2018 section 8).
 void forget_sacks(Tcb& tcb, Flight& flight);
+/// Forgets what is known of each record and makes new ones, of full segments as they are sent now.
+void cut_anew(Context& cx, Tcb& tcb, Flight& flight);
 /// The next record that is lost and waits to be sent again.
 [[nodiscard]] std::optional<std::uint32_t> next_lost(Flight& flight);
 

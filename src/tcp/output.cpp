@@ -212,7 +212,7 @@ Flush send_new(Context& cx, Tcb& tcb, std::uint32_t in_flight) {
       break;
     }
     std::uint32_t segments = 1;
-    if (length == mss && mss <= tcb.snd_mss) {
+    if (length == mss && mss <= tcb.snd_mss && !has(tcb, dressed)) {
       const std::uint32_t open = tcb.cwnd > in_flight ? tcb.cwnd - in_flight : 0;
       segments = std::min(whole_segments(mss, std::min({unsent, usable, open})) / mss, max_records_at_once);
     }
@@ -232,7 +232,7 @@ Flush send_new(Context& cx, Tcb& tcb, std::uint32_t in_flight) {
       result.no_place = true;
       break;
     }
-    if (has(tcb, mss_unsettled)) note_new_segment(cx, tcb, at, std::min(took, length));
+    if (has(tcb, mss_unsettled)) note_new_segment(cx, tcb, at, std::min({took, length, mss}));
     note_new(cx, tcb, flight, at, took, mss);
     if (tcb.snd_nxt == data_end + 1) {
       set(tcb, fin_sent);

@@ -86,6 +86,7 @@ std::uint32_t detect_by_duplicates(Tcb& tcb, Flight& flight, const AckArrival& a
   const std::uint32_t front = flight.sent.front_number();
   switch (tcb.recovery) {
     case Recovery::open:
+      if ((flight.sent.front().flags & sent_lost) != 0) return 0;  // known, and forgiven
       // rfc6582 3.2 step 2: duplicates of the last ACK of a recovery may be echoes of its retransmissions.
       if (!arrival.duplicate || tcb.dup_acks < duplicate_threshold || !after(tcb.snd_una, flight.recover)) return 0;
       break;
@@ -206,7 +207,7 @@ void resend_flight(Context& cx, Tcb& tcb) {
   Flight* flight = take_flight(cx, tcb);
   if (flight == nullptr) return;  // output sends what is in flight as it stands
   if (flight->sent.empty()) return;
-  forget_sacks(tcb, *flight);
+  cut_anew(cx, tcb, *flight);
   mark_all_lost(cx, tcb, *flight);
   flight->recover = tcb.snd_nxt;
   flight->send_one = true;

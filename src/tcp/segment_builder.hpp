@@ -58,7 +58,8 @@ void dress_segment(const Context& cx, Tcb& tcb, TxSegment& segment);
     std::array<ds::Range, 4> ranges;
     unsigned n = 0;
     if (duplicate != nullptr) ranges[n++] = *duplicate;
-    const unsigned most = options.has_timestamps ? 3 : 4;
+    // Beside data no more than segment_room() has left room for.
+    const unsigned most = duplicate == nullptr ? blocks : options.has_timestamps ? 3 : 4;
     if (blocks != 0) n += tcb.receive->blocks_to_report(std::span{ranges}.subspan(n, most - n));
     options.sack_count = static_cast<std::uint8_t>(n);
     for (std::size_t i = 0; i < options.sack_count; ++i) options.sack[i] = {ranges[i].left, ranges[i].right};
