@@ -8,9 +8,12 @@ namespace handfast::tcp {
 
 const CongestionOps& congestion(const Tcb& tcb) {
   switch (tcb.congestion) {
-    case CongestionControl::new_reno: break;
+    case CongestionControl::new_reno: return new_reno;
+    case CongestionControl::cubic: break;
+    case CongestionControl::dctcp: return dctcp;
+    case CongestionControl::bbr: return bbr;
   }
-  return new_reno;
+  return cubic;
 }
 
 std::uint32_t initial_window(const Context& cx, const Tcb& tcb) {

@@ -107,6 +107,19 @@ struct alignas(64) Flight {
   std::uint32_t app_limited_until = 0;   // value of `delivered`; 0: not app-limited
   std::uint64_t pacing_rate = 0;         // bytes a second; 0: not paced
   Time pace_next{};                      // the next new segment leaves no earlier
+  std::uint32_t send_quantum = 0;        // bytes that may leave together while paced; 0: as many as the sender likes
+
+  // --- congestion window validation (RFC 7661; window_validation has the verbs) ---
+  Seq pipe_end;                          // a pipeACK sample is complete when this is acknowledged, while pipe_round
+  std::uint32_t pipe_count = 0;          // bytes delivered since it began
+  std::uint32_t pipe_now = 0, pipe_before = 0;  // highest sample of this half of the sampling period, and the last
+  std::uint32_t pipe_half_ms = 0;        // when this half began
+  std::uint32_t unvalidated_ms = 0;      // since when, while `unvalidated`
+  std::uint32_t loss_volume = 0;         // max(pipeACK, FlightSize) when the loss came, while loss_unvalidated
+  std::uint32_t loss_mark = 0;           // lost_total before that loss
+  bool pipe_round = false, pipe_known = false;  // pipeACK is defined
+  bool unvalidated = false;              // the non-validated phase
+  bool loss_unvalidated = false;         // recovery from a loss in that phase
 
   // --- the congestion control's own; zeros when it starts ---
   alignas(8) std::array<std::byte, 192> own{};
