@@ -83,8 +83,11 @@ void save_cwnd(const Tcb& tcb, Bbr& m) {
   m.prior_cwnd = modulated ? std::max(m.prior_cwnd, tcb.cwnd) : tcb.cwnd;
 }
 
+/// Recovery begins: what an undo puts back.
 void save_state(const Tcb& tcb, Bbr& m) {
   save_cwnd(tcb, m);
+  if (m.recovering) return;
+  m.recovering = true;
   m.undo_set = false;
   m.undo_bw_lo = m.bw_lo;
   m.undo_inflight_lo = m.inflight_lo;
@@ -137,11 +140,8 @@ bool is_too_high(const Tcb& tcb, std::uint32_t lost, std::uint32_t in_flight) {
   return lost > percent(in_flight, Bbr::loss_threshold);
 }
 
-void note_loss(const Tcb& tcb, const Flight& flight, Bbr& m) {
-  if (!m.loss_in_round) {
-    m.loss_round = flight.delivered;
-    save_state(tcb, m);
-  }
+void note_loss(const Flight& flight, Bbr& m) {
+  if (!m.loss_in_round) m.loss_round = flight.delivered;
   m.loss_in_round = true;
 }
 
@@ -165,7 +165,7 @@ void take_losses(Step& s) {
   const bool lost = s.flight.lost_total != m.lost_seen;
   m.lost_seen = s.flight.lost_total;
   if (!lost && !e.ece) return;
-  note_loss(s.tcb, s.flight, m);
+  note_loss(s.flight, m);
   if (!lost) return;
   if (m.loss_events < Bbr::startup_loss_events) ++m.loss_events;
   if (!m.probe_samples) return;
@@ -519,19 +519,15 @@ void on_ack(Context& cx, Tcb& tcb, Flight& flight, const AckEvent& event) {
 
 std::uint32_t reduce(Context&, Tcb& tcb, Flight& flight, bool ecn) {
   auto& m = own<Bbr>(flight);
-  note_loss(tcb, flight, m);
-  if (!ecn) {
-    save_cwnd(tcb, m);
-    m.recovering = true;
-  }
+  note_loss(flight, m);
+  if (!ecn) save_state(tcb, m);
   return tcb.ssthresh;  // has no meaning here
 }
 
 void on_timeout(Context&, Tcb& tcb, Flight& flight) {
   auto& m = own<Bbr>(flight);
-  note_loss(tcb, flight, m);
-  save_cwnd(tcb, m);
-  m.recovering = true;
+  note_loss(flight, m);
+  save_state(tcb, m);
   tcb.cwnd = tcb.snd_mss;
 }
 

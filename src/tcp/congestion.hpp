@@ -19,7 +19,7 @@ struct AckEvent {
   std::uint32_t rtt_us = 0;          ///< of the newest segment that it delivers and that was sent once; 0: none
   bool cwnd_limited = false;         ///< the window was what held the last flush back (RFC 7661, RFC 5681 section 3.1)
   bool ece = false;                  ///< the ACK has ECE (RFC 3168); for DCTCP, the acknowledged bytes met congestion
-  RateSample rate;
+  RateSample rate{};
   std::uint32_t lost_in_flight = 0;  ///< of the newest segment in `lost`: what was in flight when it was sent, and
   std::uint32_t lost_since = 0;      ///< bytes lost since then, itself included; 0: not known, `rate` has to do
 };
