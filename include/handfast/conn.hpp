@@ -75,6 +75,7 @@ struct ConnStats {
   std::uint64_t bytes_sent = 0;           ///< acknowledged by the peer
   std::uint64_t bytes_received = 0;       ///< in order
   bool timestamps = false, sack = false, window_scale = false;
+  CongestionControl congestion_control = CongestionControl::cubic;
 };
 
 /// A received buffer that the application took over with RxView::take(): move-only, given back when destroyed.
@@ -210,6 +211,8 @@ class Conn {
   void abort();
 
   void set_nodelay(bool on);
+  /// Changes the algorithm at once, data in flight or not; the window stays and the new one begins from it.
+  void set_congestion_control(CongestionControl algorithm);
   void set_keepalive(bool on);
   /// Ends the connection (timed_out) when data stays unacknowledged for longer (RFC 5482, local part). 0: R2.
   void set_user_timeout(Duration limit);

@@ -32,11 +32,15 @@ struct ListenOptions {
   std::uint32_t backlog = 4096;
   /// Starts paused: connections are established and wait, up to the backlog, until resume().
   bool paused = false;
+  /// Of the connections that it accepts; nothing: TcpConfig's.
+  std::optional<CongestionControl> congestion_control = std::nullopt;
 };
 
 struct ConnectOptions {
   /// Local address and port; zero: chosen (RFC 6056).
   Endpoint local{};
+  /// Nothing: TcpConfig's.
+  std::optional<CongestionControl> congestion_control = std::nullopt;
 };
 
 /// Counters of one core; all but the gauges only grow. A copy, taken on the core (or from any thread: then each

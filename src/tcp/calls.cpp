@@ -288,6 +288,7 @@ ConnStats status(const Context& cx, const Tcb& tcb) {
   s.timestamps = has(tcb, ts_enabled);
   s.sack = has(tcb, sack_enabled);
   s.window_scale = has(tcb, wscale_enabled);
+  s.congestion_control = tcb.congestion;
   return s;
 }
 

@@ -50,6 +50,9 @@ struct CongestionOps {
 
 extern const CongestionOps new_reno, cubic, dctcp, bbr;
 
+/// Another algorithm from here on; `flight` may be null. The window stays.
+void change_congestion_control(Context& cx, Tcb& tcb, Flight* flight, CongestionControl algorithm);
+
 /// RFC 6928 (1) with our factor: min(IW * MSS, max(2 * MSS, IW * 1460)).
 [[nodiscard]] std::uint32_t initial_window(const Context& cx, const Tcb& tcb);
 

@@ -74,7 +74,7 @@ Tcb* promote(Context& cx, const FlowKey& key, std::uint16_t listener_index, cons
   tcb->rcv_wscale = h.wscale ? cx.rcv_wscale : std::uint8_t{0};
   tcb->listener = listener_index;
   tcb->handler = cx.listeners[listener_index].handler;
-  tcb->congestion = cx.config.tcp.congestion_control;
+  tcb->congestion = cx.listeners[listener_index].congestion;
   set_send_mss(cx, *tcb, h.peer_mss);
   tcb->cwnd = initial_window(cx, *tcb);
   return tcb;

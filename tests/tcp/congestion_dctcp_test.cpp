@@ -61,6 +61,7 @@ TEST(Dctcp, everything_marked__alpha_stays_one) {
 TEST(Dctcp, loss__halves_whatever_alpha_says) {
   Sender s;
   for (int i = 0; i < 500; ++i) s.window(0);
+  s.fill();
   EXPECT_EQ(s.ops.reduce(s.cx, s.tcb, s.flight, false), 50 * mss) << "section 3.5";
 }
 
