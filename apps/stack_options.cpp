@@ -82,6 +82,13 @@ void add_tcp_options(CLI::App& app, StackConfig& config) {
   add_bytes(app, "--receive-buffer-initial", tcp.receive_buffer_initial, 2048, std::uint64_t{1} << 30,
             "That each connection begins with, 64K")
       ->group(group);
+  const auto algorithm = [](const std::string& text) {
+    return parsed_or(parse_congestion_control, text, "no congestion control", "Type cubic, new_reno, dctcp or bbr");
+  };
+  add_parsed(app, "--congestion", tcp.congestion_control, algorithm, "NAME",
+             "cubic, new_reno, dctcp or bbr; cubic")
+      ->group(group);
+  app.add_flag("--pacing", tcp.pacing, "Spread each window over its round trip (bbr always does)")->group(group);
   const std::string tables = "Tables, for each core";
   add_number(app, "--connections", limits.connections, 1, most_entries, "Connections at a time, 65536")
       ->group(tables);

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string_view>
 
 #include "handfast/address.hpp"
 #include "handfast/error.hpp"
@@ -15,7 +16,14 @@ namespace handfast {
 /// How the congestion window moves. Chosen per stack, listener or connection.
 enum class CongestionControl : std::uint8_t {
   new_reno,  ///< RFC 5681, RFC 6582
+  cubic,     ///< RFC 9438, with HyStart++ (RFC 9406)
+  dctcp,     ///< RFC 8257: for networks of one owner whose switches mark; without ECN the same as new_reno
+  bbr,       ///< draft-ietf-ccwg-bbr, version 3: by a model of the path, paced
 };
+inline constexpr std::size_t congestion_control_count = 4;
+[[nodiscard]] std::string_view name(CongestionControl algorithm);  ///< "new_reno", "cubic", "dctcp", "bbr"
+/// The one of that name; nothing if there is none.
+[[nodiscard]] std::optional<CongestionControl> parse_congestion_control(std::string_view text);
 
 /// How the size of segments follows the narrowest link on the way. All but `off` believe routers as far as RFC 5927
 /// section 7 allows.
@@ -84,7 +92,10 @@ struct TcpConfig {
   bool sack = true;
   /// Explicit congestion notification; RFC 3168. Not built yet: true is refused by validate().
   bool ecn = false;
-  CongestionControl congestion_control = CongestionControl::new_reno;
+  CongestionControl congestion_control = CongestionControl::cubic;
+  /// Spreads a window over its round trip, instead of sending as much at once as ACKs or the application allow.
+  /// bbr always does, and so does a window that was not used lately (RFC 7661 section 4.4.2).
+  bool pacing = false;
 
   /// Most bytes that are held for one connection's receiver, unread and out of order together; 2 KiB..1 GiB; 6 MiB is
   /// what kernels let one connection have. Nothing is held while a connection is idle. The window scale follows from it.

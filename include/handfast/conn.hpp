@@ -99,6 +99,7 @@ struct ConnStats {
   std::uint32_t urgent_ahead = 0;         ///< bytes of urgent data not taken yet
   Duration user_timeout{};                ///< R2 of this connection; Duration::max(): never
   Duration peer_user_timeout{};           ///< the last that the peer advertised (RFC 5482); zero: none
+  CongestionControl congestion_control = CongestionControl::cubic;
 };
 
 /// A received buffer that the application took over with RxView::take(): move-only, given back when destroyed.
@@ -250,6 +251,8 @@ class Conn {
   void abort();
 
   void set_nodelay(bool on);
+  /// Changes the algorithm at once, data in flight or not; the window stays and the new one begins from it.
+  void set_congestion_control(CongestionControl algorithm);
   void set_keepalive(bool on);
   /// The differentiated services code point of segments described from now on, retransmissions included; 0..63, or
   /// nothing changes and it says false. RFC 9293 SHLD-21; an application seldom has a reason to (SHLD-23).

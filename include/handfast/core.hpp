@@ -38,6 +38,8 @@ struct ListenOptions {
   /// TCP Fast Open (RFC 7413): how many connections may be open to the application before their handshake has ended;
   /// 0: none, and cookies are not given out. A SYN's data may then come twice: only for requests that may be repeated.
   std::uint32_t fast_open = 0;
+  /// Of the connections that it accepts; nothing: TcpConfig's.
+  std::optional<CongestionControl> congestion_control = std::nullopt;
 };
 
 struct ConnectOptions {
@@ -51,6 +53,8 @@ struct ConnectOptions {
   bool fast_open = false;
   /// Queued as by send(), all of it or connect() fails. A copy is taken.
   std::span<const std::byte> data{};
+  /// Nothing: TcpConfig's.
+  std::optional<CongestionControl> congestion_control = std::nullopt;
 };
 
 /// Counters of one core; all but the gauges only grow. A copy, taken on the core (or from any thread: then each

@@ -6,6 +6,7 @@
 
 #include "shard/shard.hpp"
 #include "tcp/calls.hpp"
+#include "tcp/congestion.hpp"
 #include "tcp/patience.hpp"
 #include "tcp/timeouts.hpp"
 #include "tcp/urgent.hpp"
@@ -100,6 +101,10 @@ void Conn::abort() { tcp::abort(shard_->tcp(), *tcb_); }
 void Conn::set_nodelay(bool on) {
   (on ? tcp::set : tcp::clear)(*tcb_, tcp::nodelay);
   if (on) tcp::mark_dirty(shard_->tcp(), *tcb_);
+}
+
+void Conn::set_congestion_control(CongestionControl algorithm) {
+  if (tcb_->congestion != algorithm) tcp::change_congestion_control(shard_->tcp(), *tcb_, tcb_->flight, algorithm);
 }
 
 void Conn::set_keepalive(bool on) {

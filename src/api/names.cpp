@@ -27,4 +27,17 @@ std::string_view name(CloseReason reason) {
   return names[static_cast<std::size_t>(reason)];
 }
 
+std::string_view name(CongestionControl algorithm) {
+  constexpr std::array<std::string_view, congestion_control_count> names{"new_reno", "cubic", "dctcp", "bbr"};
+  return names[static_cast<std::size_t>(algorithm)];
+}
+
+std::optional<CongestionControl> parse_congestion_control(std::string_view text) {
+  for (std::size_t i = 0; i < congestion_control_count; ++i) {
+    const auto algorithm = static_cast<CongestionControl>(i);
+    if (name(algorithm) == text) return algorithm;
+  }
+  return std::nullopt;
+}
+
 }  // namespace handfast

@@ -11,7 +11,7 @@
 namespace handfast {
 namespace {
 
-constexpr const char* words = "Known are --dev PORT, --address A/N, --gateway A, --cores N, --mac MAC, --mtu N, and after -- EAL's own";
+constexpr const char* words = "Known are --dev PORT, --address A/N, --gateway A, --cores N, --mac MAC, --mtu N, --congestion NAME, and after -- EAL's own";
 
 tl::unexpected<Error> usage(std::string what, std::string remedy) {
   return tl::unexpected(Error{ErrorKind::usage, std::move(what), std::move(remedy)});
@@ -50,6 +50,8 @@ Expected<void> apply(StackConfig& config, std::string_view word, std::string_vie
     good = config.mac_given = read_value(value, link.mac, MacAddress::parse);
   } else if (word == "--cores") {
     good = read_number(value, config.cores, 1, 64);
+  } else if (word == "--congestion") {
+    good = read_value(value, config.core.tcp.congestion_control, parse_congestion_control);
   } else if (word == "--mtu") {
     good = read_number(value, link.mtu, 576, 9216);
   } else {

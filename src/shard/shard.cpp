@@ -112,6 +112,7 @@ Expected<ListenerId> Shard::listen(Endpoint local, HandlerRef handler, ListenOpt
   place->open = true;
   place->paused = options.paused;
   place->dscp = options.dscp;
+  place->congestion = options.congestion_control.value_or(cx_.config.tcp.congestion_control);
   const auto index = static_cast<std::uint16_t>(place - cx_.listeners.begin());
   // A specific address is found before `any`.
   std::uint16_t& first = listener_by_port_[local.port];
@@ -180,6 +181,7 @@ Expected<ConnId> Shard::connect(Endpoint remote, HandlerRef handler, ConnectOpti
     return error(ErrorKind::exhausted, "the table of " + std::to_string(cx_.tcbs.capacity()) + " connections is full",
                  "raise Limits::connections");
   if (options.dscp != 0) tcp::set_dscp(*tcb, options.dscp);  // MUST-48
+  if (options.congestion_control) tcb->congestion = *options.congestion_control;
   start_state(*tcb);
   return id_of(*tcb);
 }

@@ -298,6 +298,7 @@ ConnStats status(const Context& cx, const Tcb& tcb) {
   s.user_timeout = give_up_after(cx, tcb);
   s.peer_user_timeout = decode_user_timeout(tcb.peer_user_timeout);
   s.urgent_ahead = urgent_ahead(tcb, first_unread(tcb));
+  s.congestion_control = tcb.congestion;
   return s;
 }
 

@@ -8,9 +8,26 @@ namespace handfast::tcp {
 
 const CongestionOps& congestion(const Tcb& tcb) {
   switch (tcb.congestion) {
-    case CongestionControl::new_reno: break;
+    case CongestionControl::new_reno: return new_reno;
+    case CongestionControl::cubic: break;
+    case CongestionControl::dctcp: return dctcp;
+    case CongestionControl::bbr: return bbr;
   }
-  return new_reno;
+  return cubic;
+}
+
+void change_congestion_control(Context& cx, Tcb& tcb, Flight* flight, CongestionControl algorithm) {
+  const bool modelled = congestion(tcb).models;
+  tcb.congestion = algorithm;
+  const CongestionOps& ops = congestion(tcb);
+  // A model has no threshold, and what it found is no window to double.
+  if (modelled && !ops.models) tcb.ssthresh = std::min(tcb.ssthresh, std::max(tcb.cwnd, 2u * tcb.snd_mss));
+  if (flight == nullptr || !flight->started) return;
+  flight->own = {};
+  flight->pacing_rate = 0;
+  flight->send_quantum = 0;
+  flight->cwnd_acked = 0;
+  ops.start(cx, tcb, *flight);
 }
 
 std::uint32_t initial_window(const Context& cx, const Tcb& tcb) {

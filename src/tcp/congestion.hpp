@@ -19,7 +19,9 @@ struct AckEvent {
   std::uint32_t rtt_us = 0;          ///< of the newest segment that it delivers and that was sent once; 0: none
   bool cwnd_limited = false;         ///< the window was what held the last flush back (RFC 7661, RFC 5681 section 3.1)
   bool ece = false;                  ///< the ACK has ECE (RFC 3168); for DCTCP, the acknowledged bytes met congestion
-  RateSample rate;
+  RateSample rate{};
+  std::uint32_t lost_in_flight = 0;  ///< of the newest segment in `lost`: what was in flight when it was sent, and
+  std::uint32_t lost_since = 0;      ///< bytes lost since then, itself included; 0: not known, `rate` has to do
 };
 
 struct CongestionOps {
@@ -40,11 +42,16 @@ struct CongestionOps {
   bool models = false;
   /// Needs ECN and every mark of it (DCTCP): ECE follows each CE, not until CWR.
   bool counts_marks = false;
+  /// New data is about to leave and nothing is in flight (window_validation calls it); may be null.
+  void (*on_restart)(Context& cx, Tcb& tcb, Flight& flight) = nullptr;
 };
 
 [[nodiscard]] const CongestionOps& congestion(const Tcb& tcb);
 
-extern const CongestionOps new_reno;
+extern const CongestionOps new_reno, cubic, dctcp, bbr;
+
+/// Another algorithm from here on; `flight` may be null. The window stays.
+void change_congestion_control(Context& cx, Tcb& tcb, Flight* flight, CongestionControl algorithm);
 
 /// RFC 6928 (1) with our factor: min(IW * MSS, max(2 * MSS, IW * 1460)).
 [[nodiscard]] std::uint32_t initial_window(const Context& cx, const Tcb& tcb);

@@ -37,6 +37,7 @@ struct Listener {
   std::uint32_t accept_head = npos, accept_tail = npos;  // Tcb::next_free links
   std::uint16_t handler = 0xffff;
   std::uint16_t next_same_port = 0xffff;
+  CongestionControl congestion = CongestionControl::cubic;  // of what it accepts
   bool open = false;
   bool paused = false;
   std::uint8_t dscp = 0;           // of its connections; 0..63

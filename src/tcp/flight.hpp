@@ -70,6 +70,7 @@ struct alignas(64) Flight : IdleNode {
   std::uint32_t resent = 0;   // sent_again; <= lost
   std::uint32_t forgiven = 0; // lost, and sent_probe: no sign of congestion; <= lost
   std::uint32_t sacked_segments = 0;
+  std::uint32_t newest_lost_flight = 0, newest_lost_mark = 0;  // Sent::in_flight and Sent::lost of the last one marked lost
   std::uint32_t judged = 0;   // no record before this one is out for the first time and neither lost nor SACKed
   std::uint32_t next_lost = 0;  // no record before this one is lost and waits to be sent again
 
@@ -127,6 +128,19 @@ struct alignas(64) Flight : IdleNode {
     Seq at;  // of its first octet, unless it is the head: that begins at snd_una
   };
   Place new_place, again_place;
+  std::uint32_t send_quantum = 0;        // bytes that may leave together while paced; 0: as many as the sender likes
+
+  // --- congestion window validation (RFC 7661; window_validation has the verbs) ---
+  Seq pipe_end;                          // a pipeACK sample is complete when this is acknowledged, while pipe_round
+  std::uint32_t pipe_count = 0;          // bytes delivered since it began
+  std::uint32_t pipe_now = 0, pipe_before = 0;  // highest sample of this half of the sampling period, and the last
+  std::uint32_t pipe_half_ms = 0;        // when this half began
+  std::uint32_t unvalidated_ms = 0;      // since when, while `unvalidated`
+  std::uint32_t loss_volume = 0;         // max(pipeACK, FlightSize) when the loss came, while loss_unvalidated
+  std::uint32_t loss_mark = 0;           // lost_total before that loss
+  bool pipe_round = false, pipe_known = false;  // pipeACK is defined
+  bool unvalidated = false;              // the non-validated phase
+  bool loss_unvalidated = false;         // recovery from a loss in that phase
 
   // --- the congestion control's own; zeros when it starts ---
   alignas(8) std::array<std::byte, 192> own{};

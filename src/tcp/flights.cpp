@@ -280,6 +280,8 @@ std::uint32_t mark_lost(Tcb& tcb, Flight& flight, std::uint32_t n) {
     flight.lost += length;
   }
   flight.lost_total += length;
+  flight.newest_lost_flight = record.in_flight;
+  flight.newest_lost_mark = record.lost;
   if (is_before(n, flight.next_lost)) flight.next_lost = n;
   return length;
 }

@@ -84,7 +84,7 @@ Tcb* promote(Context& cx, const FlowKey& key, std::uint16_t listener_index, cons
   tcb->listener = listener_index;
   tcb->handler = cx.listeners[listener_index].handler;
   if (cx.listeners[listener_index].dscp != 0) set_dscp(*tcb, cx.listeners[listener_index].dscp);
-  tcb->congestion = cx.config.tcp.congestion_control;
+  tcb->congestion = cx.listeners[listener_index].congestion;
   set_send_mss(cx, *tcb, h.peer_mss);
   tcb->cwnd = initial_window(cx, *tcb);
   return tcb;

@@ -1,43 +1,47 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// NewReno's window (RFC 5681 section 3.1, with byte counting after RFC 3465, L = 2). Layer: tcp.
+// NewReno's window (RFC 5681 section 3.1, RFC 6582, with byte counting after RFC 3465, L = 2). Layer: tcp.
 // When to retransmit is recovery.cpp's business, the same for every algorithm.
 #include <algorithm>
 
-#include "tcp/congestion.hpp"
+#include "tcp/window_growth.hpp"
+#include "tcp/window_validation.hpp"
 
 namespace handfast::tcp {
 namespace {
 
-std::uint32_t half_of_flight(const Tcb& tcb) {
-  return std::max(distance(tcb.snd_una, tcb.snd_nxt) / 2, 2u * tcb.snd_mss);
+void start(Context& cx, Tcb& tcb, Flight& flight) {
+  start_validation(cx, tcb, flight);
+  pace_window(cx, tcb, flight);
 }
 
-void start(Context&, Tcb&, Flight&) {}
-
-void on_ack(Context&, Tcb& tcb, Flight& flight, const AckEvent& event) {
-  if (!event.cwnd_limited) return;
-  const std::uint32_t mss = tcb.snd_mss;
-  if (tcb.cwnd < tcb.ssthresh) {
-    tcb.cwnd += std::min(event.acked, 2 * mss);
-    return;
-  }
-  flight.cwnd_acked += event.acked;
-  if (flight.cwnd_acked < tcb.cwnd) return;
-  flight.cwnd_acked -= tcb.cwnd;
-  tcb.cwnd += mss;
+void on_ack(Context& cx, Tcb& tcb, Flight& flight, const AckEvent& event) {
+  validate_window(cx, tcb, flight, event);
+  grow_as_reno(tcb, flight, event);
+  pace_window(cx, tcb, flight);
 }
 
-std::uint32_t reduce(Context&, Tcb& tcb, Flight&, bool) { return half_of_flight(tcb); }
+std::uint32_t reduce(Context& cx, Tcb& tcb, Flight& flight, bool) {
+  flight.cwnd_acked = 0;
+  return reduced_window(cx, tcb, flight, 512);
+}
 
-void on_timeout(Context&, Tcb& tcb, Flight& flight) {
-  // RFC 5681 (4): ssthresh halves once for a flight, not again for its retransmissions.
-  if (tcb.backoff == 0) tcb.ssthresh = half_of_flight(tcb);
+void on_timeout(Context& cx, Tcb& tcb, Flight& flight) {
+  tcb.ssthresh = std::max(flight_size(tcb) / 2, 2u * tcb.snd_mss);
   tcb.cwnd = tcb.snd_mss;
   flight.cwnd_acked = 0;
+  forget_validation(flight);
+  pace_window(cx, tcb, flight);
 }
 
-void on_recovered(Context&, Tcb&, Flight&) {}
-void on_undo(Context&, Tcb&, Flight&) {}
+void on_recovered(Context& cx, Tcb& tcb, Flight& flight) {
+  end_reduction(tcb, flight);
+  pace_window(cx, tcb, flight);
+}
+
+void on_undo(Context& cx, Tcb& tcb, Flight& flight) {
+  forget_validation(flight);
+  pace_window(cx, tcb, flight);
+}
 
 }  // namespace
 

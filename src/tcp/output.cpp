@@ -14,6 +14,7 @@
 #include "tcp/state.hpp"
 #include "tcp/timeouts.hpp"
 #include "tcp/undo.hpp"
+#include "tcp/window_validation.hpp"
 
 namespace handfast::tcp {
 namespace {
@@ -125,11 +126,15 @@ struct Flush {
   bool no_place = false;
 };
 
+Duration time_for(const Flight& flight, std::uint32_t bytes) {
+  return Duration{static_cast<std::int64_t>(std::uint64_t{bytes} * 1000000000u / flight.pacing_rate)};
+}
+
 /// The next segment may leave by now, or a timer runs until it may. What was not used of the rate is kept for a
-/// millisecond.
+/// millisecond or a quantum.
 bool is_paced_out(Context& cx, Tcb& tcb, Flight& flight) {
   if (flight.pacing_rate == 0) return false;
-  flight.pace_next = std::max(flight.pace_next, cx.now - Duration{1ms});
+  flight.pace_next = std::max(flight.pace_next, cx.now - std::max(Duration{1ms}, time_for(flight, flight.send_quantum)));
   if (flight.pace_next <= cx.now) return false;
   flight.pace_deadline = flight.pace_next;
   arm_for(cx, tcb, flight.pace_deadline);
@@ -138,7 +143,7 @@ bool is_paced_out(Context& cx, Tcb& tcb, Flight& flight) {
 
 void pace(Flight& flight, std::uint32_t bytes) {
   if (flight.pacing_rate == 0) return;
-  flight.pace_next += Duration{static_cast<std::int64_t>(std::uint64_t{bytes} * 1000000000u / flight.pacing_rate)};
+  flight.pace_next += time_for(flight, bytes);
 }
 
 /// A second segment in flight is remembered by a record. `segments` is how many are to leave, and how many may. False: none
@@ -197,6 +202,8 @@ Flush send_new(Context& cx, Tcb& tcb, std::uint32_t in_flight) {
       result.hold = Hold::window;
       break;
     }
+    if (at == tcb.snd_una && unsent != 0 && (tcb.flight != nullptr || is_idle_restart(cx, tcb)))
+      restart_after_idle(cx, tcb, tcb.flight);
     if (unsent != 0) {
       if (in_flight != 0 && in_flight + length > tcb.cwnd) {
         set(tcb, cwnd_limited);

@@ -135,6 +135,10 @@ void move_window(Context& cx, Tcb& tcb, Flight& flight, const Delivery& d, const
     event.cwnd_limited = has(tcb, cwnd_limited) || tcb.recovery == Recovery::timeout || (slow_start && d.prior_flight > tcb.cwnd / 2);
     event.ece = arrival.ece;
     event.rate = rate;
+    if (lost != 0) {
+      event.lost_in_flight = flight.newest_lost_flight;
+      event.lost_since = flight.lost_total - flight.newest_lost_mark;
+    }
     if (d.bytes != 0 || lost != 0) ops.on_ack(cx, tcb, flight, event);
     tcb.cwnd = std::clamp<std::uint32_t>(tcb.cwnd, tcb.snd_mss, max_window);
   } else if (d.bytes != 0 || arrival.duplicate) {

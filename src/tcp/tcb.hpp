@@ -148,7 +148,7 @@ struct alignas(64) Tcb {
   std::uint8_t keepalive_sent = 0;    // probes since the peer was last heard
   std::uint8_t send_wraps = 0;        // times snd_una passed iss again: bytes_sent beyond 4 GiB
   std::uint8_t receive_wraps = 0;
-  CongestionControl congestion = CongestionControl::new_reno;
+  CongestionControl congestion = CongestionControl::cubic;
 
   // --- line 4: rarely --------------------------------------------------------------------------------------
   std::uint8_t dscp = 0;              // 0..63; not 0 exactly while marked

@@ -270,6 +270,7 @@ CoreConfig small_config() {
   config.limits.send_extents = 8192;
   config.limits.recovery_blocks = 256;
   config.limits.neighbours = 64;
+  config.tcp.congestion_control = CongestionControl::new_reno;  // RFC 5681's numbers are the ones to compare with
   return config;
 }
 
