@@ -56,7 +56,6 @@ void probe_arrived(Context& cx, Tcb& tcb, PathSearch& search) {
   raise_mss(tcb, search.probe_size);
   search.probe_size = 0;
   search.proven = true;
-  search.claimed = 0;
   remember_path(cx, tcb);
 }
 

@@ -225,6 +225,17 @@ TEST(PathMtu, proven_size__error_waits_and_progress_refutes_it) {
   EXPECT_EQ(t.stats().path_mtu_reduced, 0u);
 }
 
+// rfc5927 7.2: a time-out of what follows says nothing of what was quoted and has arrived
+TEST(PathMtu, proven_size__quoted_segment_arrives_and_the_next_is_lost__refuted) {
+  Trace t;
+  const auto flight = proven_flight(t, 2 * 1460);
+  t.inject(too_big(flight[0], 1000));
+  t.peer.ack().ack(flight[1].seq - t.peer.irs);
+  t.advance_to_frame(2s);
+  EXPECT_EQ(lengths(taken(t)), Lengths({1460}));
+  EXPECT_EQ(t.stats().path_mtu_reduced, 0u);
+}
+
 // rfc5927 7.3.2
 TEST(PathMtu, proven_size__time_out_of_what_is_quoted_confirms_it_and_is_no_congestion) {
   Trace t;

@@ -141,6 +141,9 @@ TEST(Probe, always__first_segment_of_enough_data_is_of_the_largest_size) {
   t.with([](Conn& c) { c.send(std::string(3 * 1360, 's')); });
   EXPECT_EQ(lengths(taken(t)), Lengths({1360, 1360, 1360})) << "too little";
   t.peer.ack();
+  t.with([](Conn& c) { c.send(std::string(1459 + 3 * 1360, 's')); });
+  EXPECT_EQ(lengths(taken(t)), Lengths({1360, 1360, 1360, 1360, 99})) << "too little still";
+  t.peer.ack();
   t.with([](Conn& c) { c.send(std::string(1460 + 3 * 1360, 's')); });
   EXPECT_EQ(lengths(taken(t)), Lengths({1460, 1360, 1360, 1360}));
   EXPECT_EQ(t.stats().path_probes, 1u);
@@ -193,6 +196,10 @@ TEST(Probe, lost_with_another__is_congestion_and_tells_nothing_of_the_size) {
   EXPECT_LT(t.conn().stats().slow_start_threshold, 10u * 1460);
   taken(t);
   t.peer.ack().ack(1 + 1460 + 5 * 1360);
+  t.with([](Conn& c) { c.send("x"); });
+  taken(t);
+  EXPECT_EQ(t.conn().stats().path_mtu, 1400u) << "its bytes have arrived, but in other segments";
+  t.peer.ack();
   std::size_t next = 0;
   for (int i = 0; i < 20 && next <= 1360; ++i) {
     t.advance(1s);
@@ -277,12 +284,19 @@ TEST(Probe, window_has_no_room__waits_for_it_and_does_not_stall) {
 TEST(Probe, fin_on_a_full_segment__is_none) {
   Trace t{always()};
   open_cautious(t);
+  t.with([](Conn& c) { c.send(std::string(1460 + 5 * 1360, 's')); });
+  taken(t);
+  for (int i = 0; i < 3; ++i) t.peer.ack().ack(1);
+  taken(t);
+  t.peer.ack().ack(1 + 1460 + 5 * 1360);
+  ASSERT_EQ(t.stats().path_probes, 1u);
+  ASSERT_EQ(usage_of(t.core()).path_searches, 1u) << "the search goes on";
   t.with([](Conn& c) {
     c.send(std::string(1360, 'f'));
     c.close();
   });
   t.peer.expect().fin().length(1360);
-  EXPECT_EQ(t.stats().path_probes, 0u);
+  EXPECT_EQ(t.stats().path_probes, 1u);
 }
 
 TEST(Probe, peer_takes_less__never_more_than_that) {
@@ -407,8 +421,8 @@ TEST(PathSearch, silent_narrow_link__found_by_time_outs_and_probed_up_to_what_it
   struct Row {
     std::size_t link, narrowest, least_found;
   };
-  for (const Row& row : {Row{1500, 1492, 1460}, Row{1500, 1400, 1380}, Row{1500, 1280, 1280}, Row{1500, 1030, 1024},
-                         Row{1500, 600, 576}, Row{9000, 1500, 1500}, Row{9000, 4352, 4352}, Row{9000, 8000, 7900}}) {
+  for (const Row& row : {Row{1500, 1400, 1380}, Row{1500, 1030, 1024}, Row{1500, 600, 576}, Row{9000, 1500, 1500},
+                         Row{9000, 8000, 7900}}) {
     for (const auto mode : {PathMtuDiscovery::black_hole, PathMtuDiscovery::always}) {
       SCOPED_TRACE(std::to_string(row.link) + " " + std::to_string(row.narrowest) + " " + std::to_string(static_cast<int>(mode)));
       const Outcome o = transfer(mode, row.link, row.narrowest, 20'000'000);
