@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What ICMP errors do to connections (RFC 9293 section 3.9.2.2, RFC 5461, RFC 5927), and what a flood of them does not.
-// Layer: tests of the shard, through frames.
+// What ICMP errors do to connections (RFC 9293 section 3.9.2.2, RFC 5461, RFC 5927), and what a flood of them
+// does not. Layer: tests of the shard, through frames.
 #include <gtest/gtest.h>
 
 #include "support/icmp.hpp"
@@ -14,13 +14,15 @@ struct Said {
   std::uint8_t type, code;
   IcmpError meant;
 };
-constexpr Said soft[] = {
-    {3, 0, IcmpError::network_unreachable}, {3, 1, IcmpError::host_unreachable}, {3, 5, IcmpError::source_route_failed},
-    {3, 6, IcmpError::network_unreachable}, {3, 7, IcmpError::host_unreachable}, {3, 8, IcmpError::network_unreachable},
-    {3, 9, IcmpError::prohibited},          {3, 10, IcmpError::prohibited},      {3, 11, IcmpError::network_unreachable},
-    {3, 12, IcmpError::host_unreachable},   {3, 13, IcmpError::prohibited},      {3, 14, IcmpError::prohibited},
-    {3, 15, IcmpError::prohibited},         {11, 0, IcmpError::time_exceeded},   {11, 1, IcmpError::time_exceeded},
-    {12, 0, IcmpError::parameter_problem},  {12, 1, IcmpError::parameter_problem}};
+constexpr Said soft[] = {{3, 0, IcmpError::network_unreachable},  {3, 1, IcmpError::host_unreachable},
+                         {3, 5, IcmpError::source_route_failed},  {3, 6, IcmpError::network_unreachable},
+                         {3, 7, IcmpError::host_unreachable},     {3, 8, IcmpError::network_unreachable},
+                         {3, 9, IcmpError::prohibited},           {3, 10, IcmpError::prohibited},
+                         {3, 11, IcmpError::network_unreachable}, {3, 12, IcmpError::host_unreachable},
+                         {3, 13, IcmpError::prohibited},          {3, 14, IcmpError::prohibited},
+                         {3, 15, IcmpError::prohibited},          {11, 0, IcmpError::time_exceeded},
+                         {11, 1, IcmpError::time_exceeded},       {12, 0, IcmpError::parameter_problem},
+                         {12, 1, IcmpError::parameter_problem}};
 constexpr Said hard[] = {{3, 2, IcmpError::protocol_unreachable}, {3, 3, IcmpError::port_unreachable}};
 
 // MUST-54, MUST-56, SHLD-25: to the connection that it is about; it goes on, and the application can know
@@ -114,7 +116,8 @@ TEST(IcmpError, opening__soft_error_and_no_answer_until_the_end__unreachable) {
     t.advance(200s);
     while (t.peer.poll()) {
     }
-    EXPECT_EQ(t.app.events, std::vector<std::string>{told ? "closed:unreachable" : "closed:connect_timed_out"});
+    EXPECT_EQ(t.app.events,
+              std::vector<std::string>{told ? "closed:unreachable" : "closed:connect_timed_out"});
   }
 }
 
