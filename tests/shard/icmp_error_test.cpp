@@ -3,6 +3,7 @@
 // does not. Layer: tests of the shard, through frames.
 #include <gtest/gtest.h>
 
+#include "net.hpp"
 #include "support/icmp.hpp"
 #include "support/peer.hpp"
 #include "support/usage.hpp"
@@ -227,6 +228,34 @@ TEST(IcmpError, flood__is_looked_into_up_to_a_limit_by_second) {
   }
   t.inject(icmp_about(syn, 3, 3));
   EXPECT_EQ(t.app.events, std::vector<std::string>{"closed:unreachable"});
+}
+
+// MUST-54: the port does not know whose it is
+TEST(IcmpError, comes_in_on_another_shard__reaches_the_owner_of_the_connection) {
+  App client, server;
+  Net net{test_seed(), {.shards = 4, .rss = std::nullopt}, {}};
+  constexpr std::uint16_t owner = 2;
+  const HandlerRef to = *net.core(1).add_handler_ref(server);
+  ASSERT_TRUE(net.core(1).listen_with({Net::address(1), 80}, to));
+  const HandlerRef from = *net.core(0, owner).add_handler_ref(client);
+  const ConnId id = *net.core(0, owner).connect({Net::address(1), 80}, from);
+  ASSERT_TRUE(net.run_until([&] { return client.count("connect") == 1; }, 1s));
+  Packet sent;
+  net.watch = [&](int host, std::span<const std::byte> frame) {
+    std::string why;
+    const auto packet = host == 0 ? parse_strictly(frame, why) : std::nullopt;
+    if (packet && !packet->payload.empty()) sent = *packet;
+  };
+  net.unplugged = true;
+  Conn c = *net.core(0, owner).find(id);
+  c.send("in flight");
+  net.run_for(1ms);
+  ASSERT_EQ(sent.payload, "in flight");
+  const std::uint64_t before = net.stats(0).handed_over;
+  net.inject(0, 0, icmp_about(sent, 3, 1));
+  net.run_for(1ms);
+  EXPECT_EQ(net.core(0, owner).find(id)->stats().last_icmp_error, IcmpError::host_unreachable);
+  EXPECT_EQ(net.stats(0).handed_over, before + 1);
 }
 
 TEST(IcmpError, names__each_has_its_own) {

@@ -23,7 +23,7 @@ inline std::vector<std::byte> icmp_about(const Packet& sent, std::uint8_t type, 
   constexpr std::size_t quoted = 28, message_length = 8 + quoted;
   const std::vector<std::byte> original = build(sent);
   std::vector<std::byte> frame(14 + 20 + message_length);
-  wire::write_ethernet(frame.data(), Trace::stack_mac, Trace::peer_mac, wire::ether_type_ipv4);
+  wire::write_ethernet(frame.data(), sent.source_mac, Trace::peer_mac, wire::ether_type_ipv4);
   wire::write_ipv4(frame.data() + 14, {.source = router,
                                        .destination = sent.source.address,
                                        .protocol = wire::protocol_icmp,
