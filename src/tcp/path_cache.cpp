@@ -39,7 +39,9 @@ bool PathCache::store(Ipv4Address destination, std::uint16_t mtu, std::uint32_t 
   bool pushed_out = false;
   Entry* place = lookup(destination);
   if (place == nullptr) {
-    const auto age = [now_ms](const Entry& e) { return e.mtu == 0 ? ~std::uint32_t{0} : now_ms - e.since_ms; };
+    const auto age = [now_ms](const Entry& e) {
+      return e.mtu == 0 ? ~std::uint32_t{0} : now_ms - e.since_ms;
+    };
     auto& entries = bucket_of(destination).entries;
     place = &*std::ranges::max_element(entries, {}, age);
     pushed_out = place->mtu != 0 && now_ms - place->since_ms < path_lifetime_ms;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What is known of paths narrower than our link, by destination: new connections begin with it (RFC 1191 section 6.3,
-// RFC 4821 section 5.2). Layer: tcp. Bounded; entries age. Knows nothing of connections or of where a number came from.
+// What is known of paths narrower than our link, by destination: new connections begin with it (RFC 1191
+// section 6.3, RFC 4821 section 5.2). Layer: tcp. Bounded; entries age. Knows nothing of connections or of
+// where a number came from.
 #pragma once
 
 #include <array>
@@ -16,11 +17,12 @@ inline constexpr std::uint32_t path_lifetime_ms = 10 * 60 * 1000;
 
 class PathCache {
  public:
-  /// Room for `capacity` destinations, rounded up to whole buckets; 0: nothing is kept. `secret` makes the choice of
-  /// buckets unpredictable.
+  /// Room for `capacity` destinations, rounded up to whole buckets; 0: nothing is kept. `secret` makes the
+  /// choice of buckets unpredictable.
   PathCache(std::uint32_t capacity, std::uint64_t secret);
 
-  /// True while no destination was ever found to be narrow: all that the opening of most connections looks at.
+  /// True while no destination was ever found to be narrow: all that the opening of most connections looks
+  /// at.
   [[nodiscard]] bool empty() const { return used_ == 0; }
   /// Bytes of datagram that the path takes; 0 when nothing is known, or no longer.
   [[nodiscard]] std::uint16_t find(Ipv4Address destination, std::uint32_t now_ms);

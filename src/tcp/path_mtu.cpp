@@ -11,13 +11,15 @@
 namespace handfast::tcp {
 namespace {
 
-/// Where a connection begins that is to find out upward what its path takes (rfc4821 7.2 calls it a good compromise).
+/// Where a connection begins that is to find out upward what its path takes (rfc4821 7.2 calls it a good
+/// compromise).
 constexpr std::uint32_t cautious_mtu = 1400;
 /// Second answer to a black hole: what each IPv4 host must take (RFC 791).
 constexpr std::uint32_t least_black_hole_mtu = 576;
 /// Time-outs from the first cut on suspicion to the second.
 constexpr std::uint32_t time_outs_between_cuts = 2;
-/// ICMP errors that one connection believes at once; a path has no more hops that are each narrower than the last.
+/// ICMP errors that one connection believes at once; a path has no more hops that are each narrower than the
+/// last.
 constexpr std::uint8_t most_cuts = 8;
 /// IP and TCP headers with all options there can be.
 constexpr std::uint32_t most_headers = 20 + 60;
@@ -43,7 +45,8 @@ void lower_mss(Context& cx, Tcb& tcb, std::uint32_t mtu) {
   on_mss_reduced(cx, tcb);
 }
 
-/// A router's word is taken. What is larger was tried and refused: no search before the path may have changed.
+/// A router's word is taken. What is larger was tried and refused: no search before the path may have
+/// changed.
 void believe(Context& cx, Tcb& tcb, PathSearch& search, std::uint32_t mtu) {
   search.claimed = search.probe_size = search.high = 0;
   search.black_hole = false;
@@ -56,8 +59,8 @@ void believe(Context& cx, Tcb& tcb, PathSearch& search, std::uint32_t mtu) {
 
 bool is_in_flight(const Tcb& tcb, Seq seq) { return !before(seq, tcb.snd_una) && before(seq, tcb.snd_nxt); }
 
-/// rfc4821 7.7, rfc2923 2.1: the same large segment lost again and again, and nobody says why. The connection may as well
-/// be cut off, so the old size is what is probed first once something arrives.
+/// rfc4821 7.7, rfc2923 2.1: the same large segment lost again and again, and nobody says why. The connection
+/// may as well be cut off, so the old size is what is probed first once something arrives.
 void suspect_black_hole(Context& cx, Tcb& tcb) {
   const TcpConfig& config = cx.config.tcp;
   if (config.path_mtu_discovery < PathMtuDiscovery::black_hole) return;
@@ -67,7 +70,8 @@ void suspect_black_hole(Context& cx, Tcb& tcb) {
   std::uint32_t target = std::max<std::uint32_t>(config.base_path_mtu, least_path_mtu(cx));
   if (time_outs >= first + time_outs_between_cuts)
     target = std::clamp(least_black_hole_mtu, least_path_mtu(cx), target);
-  const std::uint32_t lost = std::min<std::uint32_t>(tcb.snd_mss, distance(tcb.snd_una, tcb.snd_nxt)) + full_headers(tcb);
+  const std::uint32_t lost =
+      std::min<std::uint32_t>(tcb.snd_mss, distance(tcb.snd_una, tcb.snd_nxt)) + full_headers(tcb);
   if (lost <= target) return;
   const std::uint32_t old = path_mtu(tcb);
   const bool proven = is_proven(cx, tcb);
@@ -89,12 +93,14 @@ void suspect_black_hole(Context& cx, Tcb& tcb) {
 
 bool is_proven(Context& cx, const Tcb& tcb) {
   const PathSearch* search = path_search_of(cx, tcb);
-  if (search == nullptr) return tcb.send_wraps != 0 || (has(tcb, syn_acked) && distance(tcb.iss + 1, tcb.snd_una) >= tcb.snd_mss);
+  if (search == nullptr)
+    return tcb.send_wraps != 0 || (has(tcb, syn_acked) && distance(tcb.iss + 1, tcb.snd_una) >= tcb.snd_mss);
   return search->proven || !before(tcb.snd_una, search->proof + tcb.snd_mss);
 }
 
 void try_larger_later(const Context& cx, Tcb& tcb) {
-  constexpr std::uint32_t ticks = (path_lifetime_ms >> tick_shift) + 2;  // two are cut off: the division's, and this one
+  constexpr std::uint32_t ticks =
+      (path_lifetime_ms >> tick_shift) + 2;  // two are cut off: the division's, and this one
   tcb.larger_after = static_cast<std::uint16_t>(path_tick(cx) + ticks);
 }
 
@@ -149,14 +155,16 @@ void remember_path(Context& cx, const Tcb& tcb) {
 }
 
 void set_send_mss(Context& cx, Tcb& tcb, std::uint16_t peer_mss) {
-  // MUST-16: the lesser of what the peer takes and what our path does, less options that every segment has (MUST-67).
+  // MUST-16: the lesser of what the peer takes and what our path does, less options that every segment has
+  // (MUST-67).
   const TcpConfig& config = cx.config.tcp;
   tcb.mss_limit = static_cast<std::uint16_t>(
       std::min<std::uint32_t>(std::max(peer_mss, config.min_send_mss), cx.config.link.mtu - 40u));
   std::uint32_t mtu = most_path_mtu(tcb);
   if (!cx.paths.empty() || config.path_mtu_discovery == PathMtuDiscovery::always) [[unlikely]] {
     const std::uint32_t known = cx.paths.find(Ipv4Address{tcb.key.remote_address}, cx.now_ms);
-    const std::uint32_t first = known != 0 || config.path_mtu_discovery != PathMtuDiscovery::always ? known : cautious_mtu;
+    const std::uint32_t first =
+        known != 0 || config.path_mtu_discovery != PathMtuDiscovery::always ? known : cautious_mtu;
     if (first != 0 && first < mtu) {
       mtu = first;
       set(tcb, mss_unsettled);
@@ -174,12 +182,14 @@ Drop packet_too_big(Context& cx, Tcb& tcb, const wire::IcmpQuote& quote) {
   const std::uint32_t largest = about_probe ? search->probe_size : path_mtu(tcb);
   // rfc1191 5: some routers quote a length that is too long by the header; what was sent is known better.
   const std::uint32_t size = quote.datagram_length;
-  const std::uint32_t mtu = quote.next_hop_mtu != 0 ? quote.next_hop_mtu : plateau_below(std::min(size, largest));
-  // rfc5927 7.2: not about anything that was sent, or no reason to drop it. A path narrower than the least MTU would need
-  // fragments, which we do not send.
+  const std::uint32_t mtu =
+      quote.next_hop_mtu != 0 ? quote.next_hop_mtu : plateau_below(std::min(size, largest));
+  // rfc5927 7.2: not about anything that was sent, or no reason to drop it. A path narrower than the least
+  // MTU would need fragments, which we do not send.
   const bool was_sent = distance(quote.seq, tcb.snd_nxt) + most_headers >= size;
   if (!was_sent || mtu >= size || mtu < least_path_mtu(cx)) return Drop::icmp_implausible_mtu;
-  // rfc1191 6.4: one flight draws many of these; those after the first change nothing, and none ever raises the size.
+  // rfc1191 6.4: one flight draws many of these; those after the first change nothing, and none ever raises
+  // the size.
   if (mtu >= largest) return Drop::none;
   if (about_probe && mtu >= path_mtu(tcb)) {
     probe_was_refused(cx, tcb, mtu);
@@ -193,7 +203,8 @@ Drop packet_too_big(Context& cx, Tcb& tcb, const wire::IcmpQuote& quote) {
     believe(cx, tcb, *doubt, mtu);
     return Drop::none;
   }
-  // Path MTU update: this size did arrive. Only a time-out of what is quoted makes it true; of two, the lesser evil.
+  // Path MTU update: this size did arrive. Only a time-out of what is quoted makes it true; of two, the
+  // lesser evil.
   const bool other_waits = doubt->claimed != 0 && is_in_flight(tcb, doubt->doubted);
   if (other_waits && doubt->claimed >= mtu) return Drop::none;
   doubt->claimed = static_cast<std::uint16_t>(mtu);

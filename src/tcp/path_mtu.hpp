@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The size of the segments that we send: the peer's MSS and our MTU (RFC 9293 section 3.7.1), what routers say (RFC 1191,
-// with the caution of RFC 5927 section 7), what time-outs say where routers are silent (RFC 4821 section 7.7).
-// Layer: tcp. Probing upward is in path_probe.hpp. It orders retransmissions, it sends nothing.
+// The size of the segments that we send: the peer's MSS and our MTU (RFC 9293 section 3.7.1), what routers
+// say (RFC 1191, with the caution of RFC 5927 section 7), what time-outs say where routers are silent (RFC
+// 4821 section 7.7). Layer: tcp. Probing upward is in path_probe.hpp. It orders retransmissions, it sends
+// nothing.
 #pragma once
 
 #include "tcp/context.hpp"
@@ -22,12 +23,13 @@ void set_send_mss(Context& cx, Tcb& tcb, std::uint16_t peer_mss);
 /// "Fragmentation needed" about a segment in flight.
 [[nodiscard]] Drop packet_too_big(Context& cx, Tcb& tcb, const wire::IcmpQuote& quote);
 
-/// The retransmission timer expired (backoff is not counted yet). True: the size was at fault, as an ICMP error had said
-/// before; the flight is ordered again, and it is no sign of congestion. False: loss; the size may have been cut all the
-/// same.
+/// The retransmission timer expired (backoff is not counted yet). True: the size was at fault, as an ICMP
+/// error had said before; the flight is ordered again, and it is no sign of congestion. False: loss; the size
+/// may have been cut all the same.
 [[nodiscard]] bool on_path_timeout(Context& cx, Tcb& tcb);
 
-/// snd_mss has become smaller: what is in flight is sent again in smaller pieces, without a word on congestion.
+/// snd_mss has become smaller: what is in flight is sent again in smaller pieces, without a word on
+/// congestion.
 void on_mss_reduced(Context& cx, Tcb& tcb);
 
 /// The connection is over.

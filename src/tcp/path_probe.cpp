@@ -35,14 +35,17 @@ std::uint32_t next_size(const PathSearch& search, std::uint32_t low) {
   return high - low < converged_within ? 0 : low + (high - low + 1) / 2;
 }
 
-Seq probe_end(const Tcb& tcb, const PathSearch& search) { return search.probe + (search.probe_size - full_headers(tcb)); }
+Seq probe_end(const Tcb& tcb, const PathSearch& search) {
+  return search.probe + (search.probe_size - full_headers(tcb));
+}
 
-/// rfc4821 7.6.2: a loss that is not answered must be rarer than those that are: as many round trips as the window has
-/// segments.
+/// rfc4821 7.6.2: a loss that is not answered must be rarer than those that are: as many round trips as the
+/// window has segments.
 void wait_after_failure(const Context& cx, const Tcb& tcb, PathSearch& search, std::uint32_t factor) {
   const std::uint64_t round_trips = tcb.cwnd / tcb.snd_mss + 1;
   const std::uint64_t wait_us = std::max<std::uint64_t>(round_trips * tcb.srtt_us, tcb.rto_us) * factor;
-  search.probe_after_ms = cx.now_ms + static_cast<std::uint32_t>(std::min<std::uint64_t>(wait_us / 1000 + 1, path_lifetime_ms));
+  search.probe_after_ms =
+      cx.now_ms + static_cast<std::uint32_t>(std::min<std::uint64_t>(wait_us / 1000 + 1, path_lifetime_ms));
 }
 
 void probe_failed(Context& cx, Tcb& tcb, PathSearch& search, std::uint32_t factor) {
@@ -58,13 +61,13 @@ void probe_arrived(Context& cx, Tcb& tcb, PathSearch& search) {
   raise_mss(tcb, search.probe_size);
   search.probe_size = 0;
   search.proven = true;
-  search.claimed = 0;
   remember_path(cx, tcb);
 }
 
 /// What acknowledgements have said since the last segment left.
 void catch_up(Context& cx, Tcb& tcb, PathSearch& search) {
-  if (search.claimed != 0 && before(search.doubted, tcb.snd_una)) search.claimed = 0;  // rfc5927 7.2: it arrived
+  if (search.claimed != 0 && before(search.doubted, tcb.snd_una))
+    search.claimed = 0;  // rfc5927 7.2: it arrived
   if (search.probe_size != 0 && !before(tcb.snd_una, probe_end(tcb, search))) probe_arrived(cx, tcb, search);
   judge_black_hole(cx, tcb, search);
 }
@@ -119,8 +122,8 @@ std::uint32_t probe_room(Context& cx, Tcb& tcb, std::uint32_t unsent, std::uint3
     return 0;
   }
   const std::uint32_t payload = size - full_headers(tcb);
-  // Where the window has no room for it yet, it waits, and all that is new behind it, for the acknowledgement or two that
-  // make room (rfc4821 7.4).
+  // Where the window has no room for it yet, it waits, and all that is new behind it, for the acknowledgement
+  // or two that make room (rfc4821 7.4).
   return payload + behind <= most ? payload : 0;
 }
 
@@ -134,7 +137,8 @@ std::uint32_t next_segment_room(Context& cx, Tcb& tcb, std::uint32_t unsent, std
   }
   if (path_mtu(tcb) >= most_path_mtu(tcb)) {
     const PathSearch* search = path_search_of(cx, tcb);
-    if (search != nullptr && search->claimed == 0 && search->proven && search->probe_size == 0) release_path_search(cx, tcb);
+    if (search != nullptr && search->claimed == 0 && search->proven && search->probe_size == 0)
+      release_path_search(cx, tcb);
     if (tcb.path_search == npos) clear(tcb, mss_unsettled);
     return segment_room(tcb);
   }

@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Looking for a larger path MTU with segments that are larger than the rest (RFC 4821 section 7, RFC 8899 section 5.3).
-// Layer: tcp. A probe is new data that waits anyway; that it alone is lost is no sign of congestion.
-// All but the first are called only while mss_unsettled is set, which few connections ever have.
+// Looking for a larger path MTU with segments that are larger than the rest (RFC 4821 section 7, RFC 8899
+// section 5.3). Layer: tcp. A probe is new data that waits anyway; that it alone is lost is no sign of
+// congestion. All but the first are called only while mss_unsettled is set, which few connections ever have.
 #pragma once
 
 #include "tcp/context.hpp"
 
 namespace handfast::tcp {
 
-/// Payload of the next segment of new data: the usual, or a probe's. Takes note of what has arrived meanwhile. `unsent` and
-/// `usable` are bytes that wait and bytes that the peer's window takes.
-[[nodiscard]] std::uint32_t next_segment_room(Context& cx, Tcb& tcb, std::uint32_t unsent, std::uint32_t usable);
+/// Payload of the next segment of new data: the usual, or a probe's. Takes note of what has arrived
+/// meanwhile. `unsent` and `usable` are bytes that wait and bytes that the peer's window takes.
+[[nodiscard]] std::uint32_t next_segment_room(Context& cx, Tcb& tcb, std::uint32_t unsent,
+                                              std::uint32_t usable);
 
 /// New data of `length` bytes leaves from `at`.
 void note_new_segment(Context& cx, Tcb& tcb, Seq at, std::uint32_t length);

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What ICMP errors do to connections (RFC 9293 section 3.9.2.2, RFC 5461, RFC 5927), and what a flood of them does not.
-// Layer: tests of the shard, through frames.
+// What ICMP errors do to connections (RFC 9293 section 3.9.2.2, RFC 5461, RFC 5927), and what a flood of them
+// does not. Layer: tests of the shard, through frames.
 #include <gtest/gtest.h>
 
+#include "net.hpp"
 #include "support/icmp.hpp"
 #include "support/peer.hpp"
 #include "support/usage.hpp"
@@ -14,13 +15,15 @@ struct Said {
   std::uint8_t type, code;
   IcmpError meant;
 };
-constexpr Said soft[] = {
-    {3, 0, IcmpError::network_unreachable}, {3, 1, IcmpError::host_unreachable}, {3, 5, IcmpError::source_route_failed},
-    {3, 6, IcmpError::network_unreachable}, {3, 7, IcmpError::host_unreachable}, {3, 8, IcmpError::network_unreachable},
-    {3, 9, IcmpError::prohibited},          {3, 10, IcmpError::prohibited},      {3, 11, IcmpError::network_unreachable},
-    {3, 12, IcmpError::host_unreachable},   {3, 13, IcmpError::prohibited},      {3, 14, IcmpError::prohibited},
-    {3, 15, IcmpError::prohibited},         {11, 0, IcmpError::time_exceeded},   {11, 1, IcmpError::time_exceeded},
-    {12, 0, IcmpError::parameter_problem},  {12, 1, IcmpError::parameter_problem}};
+constexpr Said soft[] = {{3, 0, IcmpError::network_unreachable},  {3, 1, IcmpError::host_unreachable},
+                         {3, 5, IcmpError::source_route_failed},  {3, 6, IcmpError::network_unreachable},
+                         {3, 7, IcmpError::host_unreachable},     {3, 8, IcmpError::network_unreachable},
+                         {3, 9, IcmpError::prohibited},           {3, 10, IcmpError::prohibited},
+                         {3, 11, IcmpError::network_unreachable}, {3, 12, IcmpError::host_unreachable},
+                         {3, 13, IcmpError::prohibited},          {3, 14, IcmpError::prohibited},
+                         {3, 15, IcmpError::prohibited},          {11, 0, IcmpError::time_exceeded},
+                         {11, 1, IcmpError::time_exceeded},       {12, 0, IcmpError::parameter_problem},
+                         {12, 1, IcmpError::parameter_problem}};
 constexpr Said hard[] = {{3, 2, IcmpError::protocol_unreachable}, {3, 3, IcmpError::port_unreachable}};
 
 // MUST-54, MUST-56, SHLD-25: to the connection that it is about; it goes on, and the application can know
@@ -114,7 +117,8 @@ TEST(IcmpError, opening__soft_error_and_no_answer_until_the_end__unreachable) {
     t.advance(200s);
     while (t.peer.poll()) {
     }
-    EXPECT_EQ(t.app.events, std::vector<std::string>{told ? "closed:unreachable" : "closed:connect_timed_out"});
+    EXPECT_EQ(t.app.events,
+              std::vector<std::string>{told ? "closed:unreachable" : "closed:connect_timed_out"});
   }
 }
 
@@ -224,6 +228,34 @@ TEST(IcmpError, flood__is_looked_into_up_to_a_limit_by_second) {
   }
   t.inject(icmp_about(syn, 3, 3));
   EXPECT_EQ(t.app.events, std::vector<std::string>{"closed:unreachable"});
+}
+
+// MUST-54: the port does not know whose it is
+TEST(IcmpError, comes_in_on_another_shard__reaches_the_owner_of_the_connection) {
+  App client, server;
+  Net net{test_seed(), {.shards = 4, .rss = std::nullopt}, {}};
+  constexpr std::uint16_t owner = 2;
+  const HandlerRef to = *net.core(1).add_handler_ref(server);
+  ASSERT_TRUE(net.core(1).listen_with({Net::address(1), 80}, to));
+  const HandlerRef from = *net.core(0, owner).add_handler_ref(client);
+  const ConnId id = *net.core(0, owner).connect({Net::address(1), 80}, from);
+  ASSERT_TRUE(net.run_until([&] { return client.count("connect") == 1; }, 1s));
+  Packet sent;
+  net.watch = [&](int host, std::span<const std::byte> frame) {
+    std::string why;
+    const auto packet = host == 0 ? parse_strictly(frame, why) : std::nullopt;
+    if (packet && !packet->payload.empty()) sent = *packet;
+  };
+  net.unplugged = true;
+  Conn c = *net.core(0, owner).find(id);
+  c.send("in flight");
+  net.run_for(1ms);
+  ASSERT_EQ(sent.payload, "in flight");
+  const std::uint64_t before = net.stats(0).handed_over;
+  net.inject(0, 0, icmp_about(sent, 3, 1));
+  net.run_for(1ms);
+  EXPECT_EQ(net.core(0, owner).find(id)->stats().last_icmp_error, IcmpError::host_unreachable);
+  EXPECT_EQ(net.stats(0).handed_over, before + 1);
 }
 
 TEST(IcmpError, names__each_has_its_own) {

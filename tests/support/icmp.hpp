@@ -18,11 +18,12 @@ namespace handfast::test {
 inline constexpr Ipv4Address router{10, 0, 0, 254};
 
 /// The whole frame, with the IP header of `sent` and the eight bytes behind it.
-inline std::vector<std::byte> icmp_about(const Packet& sent, std::uint8_t type, std::uint8_t code, std::uint32_t rest = 0) {
+inline std::vector<std::byte> icmp_about(const Packet& sent, std::uint8_t type, std::uint8_t code,
+                                         std::uint32_t rest = 0) {
   constexpr std::size_t quoted = 28, message_length = 8 + quoted;
   const std::vector<std::byte> original = build(sent);
   std::vector<std::byte> frame(14 + 20 + message_length);
-  wire::write_ethernet(frame.data(), Trace::stack_mac, Trace::peer_mac, wire::ether_type_ipv4);
+  wire::write_ethernet(frame.data(), sent.source_mac, Trace::peer_mac, wire::ether_type_ipv4);
   wire::write_ipv4(frame.data() + 14, {.source = router,
                                        .destination = sent.source.address,
                                        .protocol = wire::protocol_icmp,

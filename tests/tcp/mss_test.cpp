@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The MSS option and the size of what is sent (RFC 9293 section 3.7.1, RFC 6691). Layer: tests of the protocol, through
-// frames alone.
+// The MSS option and the size of what is sent (RFC 9293 section 3.7.1, RFC 6691). Layer: tests of the
+// protocol, through frames alone.
 #include <gtest/gtest.h>
 
 #include <string>
@@ -19,8 +19,8 @@ CoreConfig with_mtu(unsigned mtu) {
 /// Bytes of the IP datagram that carried it.
 std::size_t datagram(const Packet& p) { return build(p).size() - 14; }
 
-// MUST-14, MUST-67: what is offered is what can be received, no option taken off (RFC 6691 section 2). SHLD-5, MAY-3: in
-// every SYN, 536 itself included.
+// MUST-14, MUST-67: what is offered is what can be received, no option taken off (RFC 6691 section 2).
+// SHLD-5, MAY-3: in every SYN, 536 itself included.
 TEST(Mss, option__is_in_every_syn_and_is_the_mtu_less_the_fixed_headers) {
   for (const unsigned mtu : {576u, 577u, 1280u, 1500u, 4352u, 9000u, 9216u}) {
     SCOPED_TRACE(mtu);
@@ -81,7 +81,8 @@ TEST(Mss, option__is_in_no_other_segment) {
   EXPECT_GE(seen, 6);
 }
 
-// MUST-15, MUST-16: min(what the peer takes, what our link does), less the options of each segment (RFC 6691 section 3)
+// MUST-15, MUST-16: min(what the peer takes, what our link does), less the options of each segment (RFC 6691
+// section 3)
 TEST(Mss, effective__is_the_lesser_of_the_peers_and_ours_less_the_options_there_are) {
   for (const unsigned mtu : {576u, 1280u, 1500u, 9216u}) {
     for (const unsigned offered : {0u, 216u, 536u, 1220u, 1460u, 8960u, 65535u}) {
@@ -106,8 +107,8 @@ TEST(Mss, effective__is_the_lesser_of_the_peers_and_ours_less_the_options_there_
   }
 }
 
-// MUST-16: "some options might not be included on all segments, but for each segment sent, the sender should adjust the data
-// length": SACK blocks come and go. Down to the smallest MSS that can be configured.
+// MUST-16: "some options might not be included on all segments, but for each segment sent, the sender should
+// adjust the data length": SACK blocks come and go. Down to the smallest MSS that can be configured.
 TEST(Mss, sack_blocks__their_room_is_taken_off_the_data) {
   for (const unsigned offered : {48u, 88u, 216u, 536u, 1460u}) {
     for (const bool ts : {false, true}) {
@@ -132,7 +133,8 @@ TEST(Mss, sack_blocks__their_room_is_taken_off_the_data) {
   }
 }
 
-// MUST-16 under a SYN flood: a cookie has no room for an MSS below its smallest class, so such a SYN is not answered by one
+// MUST-16 under a SYN flood: a cookie has no room for an MSS below its smallest class, so such a SYN is not
+// answered by one
 TEST(Mss, cookie__never_stands_for_more_than_the_peer_takes) {
   CoreConfig config = small_config();
   config.limits.half_open = 0;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Path MTU discovery as routers drive it (RFC 1191), with the caution of RFC 5927 section 7, and the memory of paths.
-// Layer: tests of the protocol, through frames alone.
+// Path MTU discovery as routers drive it (RFC 1191), with the caution of RFC 5927 section 7, and the memory
+// of paths. Layer: tests of the protocol, through frames alone.
 #include <gtest/gtest.h>
 
 #include <string>
@@ -58,7 +58,8 @@ std::uint32_t end_of(const Trace& t, const Packet& p) {
   return p.seq - t.peer.irs + static_cast<std::uint32_t>(p.payload.size());
 }
 
-// --- initial discovery: nothing of the size was ever acknowledged ---------------------------------------------------
+// --- initial discovery: nothing of the size was ever acknowledged
+// ---------------------------------------------------
 
 // MUST-54, rfc1191 6.4, rfc5927 7.2
 TEST(PathMtu, early_segments__error_is_believed_at_once_and_the_flight_sent_again_smaller) {
@@ -154,7 +155,8 @@ TEST(PathMtu, claim_that_cannot_be__is_dropped_and_counted) {
   Trace t;
   const auto flight = early_flight(t, 2 * 1460);
   std::uint64_t drops = 0;
-  // Not smaller than what it is said to be too small for; and smaller than what is ever sent (min_send_mss 216).
+  // Not smaller than what it is said to be too small for; and smaller than what is ever sent (min_send_mss
+  // 216).
   for (const unsigned mtu : {1500u, 1501u, 9000u, 65535u, 1u, 20u, 68u, 255u}) {
     t.inject(too_big(flight[0], static_cast<std::uint16_t>(mtu)));
     EXPECT_EQ(t.drops(Drop::icmp_implausible_mtu), ++drops) << mtu;
@@ -208,7 +210,8 @@ TEST(PathMtu, silly_window_and_nagle__the_smaller_segment_is_a_full_one) {
   EXPECT_EQ(lengths(taken(t)), Lengths({1}));
 }
 
-// --- update: the size did arrive before ----------------------------------------------------------------------------
+// --- update: the size did arrive before
+// ----------------------------------------------------------------------------
 
 // rfc5927 7.3.4: an ACK of what is quoted gives the lie to the error
 TEST(PathMtu, proven_size__error_waits_and_progress_refutes_it) {
@@ -222,6 +225,17 @@ TEST(PathMtu, proven_size__error_waits_and_progress_refutes_it) {
   EXPECT_EQ(lengths(taken(t)), Lengths({1460}));
   t.advance_to_frame(2s);
   EXPECT_EQ(lengths(taken(t)), Lengths({1460})) << "a time-out of something else is no confirmation";
+  EXPECT_EQ(t.stats().path_mtu_reduced, 0u);
+}
+
+// rfc5927 7.2: a time-out of what follows says nothing of what was quoted and has arrived
+TEST(PathMtu, proven_size__quoted_segment_arrives_and_the_next_is_lost__refuted) {
+  Trace t;
+  const auto flight = proven_flight(t, 2 * 1460);
+  t.inject(too_big(flight[0], 1000));
+  t.peer.ack().ack(flight[1].seq - t.peer.irs);
+  t.advance_to_frame(2s);
+  EXPECT_EQ(lengths(taken(t)), Lengths({1460}));
   EXPECT_EQ(t.stats().path_mtu_reduced, 0u);
 }
 
@@ -270,8 +284,8 @@ TEST(PathMtu, proven_size__second_claim_after_a_confirmed_one__waits_again) {
   EXPECT_EQ(t.conn().stats().path_mtu, 1300u);
 }
 
-// --- the memory of paths ---------------------------------------------------------------------------------------------
-
+// --- the memory of paths
+// ---------------------------------------------------------------------------------------------
 
 TEST(PathMtu, new_connections_to_the_destination__begin_with_what_is_known) {
   Trace t;
