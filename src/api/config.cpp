@@ -94,6 +94,7 @@ void check_limits(Checker& check, const Limits& limits) {
   check.range("limits.posts", limits.posts, 1u, 1u << 20);
   check.range("limits.buffer_memory", limits.buffer_memory, std::uint64_t{64} << 10, std::uint64_t{1} << 42);
   check.range("limits.send_extents", limits.send_extents, 1u, most);
+  check.range("limits.fast_open_servers", limits.fast_open_servers, 0u, 65536u);
   check.range("limits.recovery_blocks", limits.recovery_blocks, 1u, most);
 }
 

@@ -102,7 +102,8 @@ Sent send_new(Context& cx, Tcb& tcb, std::uint32_t in_flight) {
   const Seq data_end = tcb.snd_una + tcb.send_queued;
   while (!has(tcb, fin_sent)) {
     const std::uint32_t unsent = distance(tcb.snd_nxt, data_end);
-    const bool fin = has(tcb, fin_queued);
+    // A FIN waits for the end of the handshake (section 3.10.4); data does not, where it was opened fast.
+    const bool fin = has(tcb, fin_queued) && tcb.state != State::syn_received;
     if (unsent == 0 && !fin) break;
     const std::uint32_t mss = segment_room(tcb);
     const std::uint32_t usable = before(tcb.snd_nxt, limit) ? distance(tcb.snd_nxt, limit) : 0;

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "tcp/congestion.hpp"
+#include "tcp/fast_open.hpp"
 #include "tcp/lifetime.hpp"
 #include "tcp/output.hpp"
 #include "tcp/patience.hpp"
@@ -112,8 +113,8 @@ Step check_rst(Arrival& a) {
   if (a.segment.seq != a.tcb.rcv_nxt) return challenge(a, Drop::tcp_rst_not_exact);
   ++a.cx.stats.resets_in;
   switch (a.tcb.state) {
-    case State::syn_received:  // of an active open; a passive one is a half-open entry
-      end_connection(a.cx, a.tcb, CloseReason::refused);
+    case State::syn_received:  // a passive one is a half-open entry, or was opened fast and the application knows of it
+      end_connection(a.cx, a.tcb, has(a.tcb, active_open) ? CloseReason::refused : CloseReason::reset_by_peer);
       break;
     case State::established:
     case State::fin_wait_1:
@@ -247,10 +248,23 @@ void update_window(Arrival& a) {
 
 bool fin_is_acked(const Tcb& tcb) { return has(tcb, fin_sent) && tcb.snd_una == tcb.snd_nxt; }
 
+/// The end of a fast-opened connection's handshake (RFC 7413 section 4.2.2): SND.UNA stands behind the SYN already, and
+/// data may be in flight. The application was told when it began.
+void end_fast_handshake(Arrival& a) {
+  Tcb& tcb = a.tcb;
+  leave_fast_open(a.cx, tcb, false);
+  if (has(tcb, rtt_timing)) sample_rtt(a, a.segment.ack);
+  if (has(tcb, syn_retransmitted)) tcb.cwnd = tcb.snd_mss;  // RFC 5681 section 3.1
+  tcb.backoff = 0;
+  tcb.progress_ms = a.cx.now_ms;
+  tcb.rtx_deadline = never;
+  if (tcb.snd_una != tcb.snd_nxt) start_retransmission_timer(a.cx, tcb);
+}
+
 /// SYN-RECEIVED -> ESTABLISHED.
 Step become_established(Arrival& a) {
   Tcb& tcb = a.tcb;
-  if (!after(a.segment.ack, tcb.snd_una) || after(a.segment.ack, tcb.snd_nxt)) {
+  if (before(a.segment.ack, tcb.iss + 1) || after(a.segment.ack, tcb.snd_nxt)) {
     send_reset_at_ack(a.cx, a.segment);
     return drop(a, Drop::tcp_unacceptable_ack);
   }
@@ -258,9 +272,11 @@ Step become_established(Arrival& a) {
   tcb.max_snd_wnd = std::max(tcb.max_snd_wnd, tcb.snd_wnd);
   tcb.snd_wl1 = a.segment.seq;
   tcb.snd_wl2 = a.segment.ack;
+  const bool fast = is_fast_opened(tcb);
+  if (fast) end_fast_handshake(a);
   set_state(tcb, State::established);
   ++a.cx.stats.established;
-  a.verdict.established = true;
+  a.verdict.established = !fast;
   mark_dirty(a.cx, tcb);
   if (has(tcb, fin_queued)) set_state(tcb, State::fin_wait_1);  // CLOSE came before (3.10.4)
   return Step::go_on;
@@ -344,12 +360,6 @@ void check_urgent(Arrival& a) {
 /// Chunks that `length` bytes at any place may take: those they stand in, one more where they straddle, and three
 /// directories.
 constexpr std::uint32_t chunks_for(std::size_t length) { return static_cast<std::uint32_t>(length / chunk_bytes) + 5; }
-
-/// Memory for `length` bytes that may have to wait: accepted bytes must never be lost for want of a place.
-bool has_memory_for(const Context& cx, std::uint32_t length) {
-  return cx.chunks.capacity() - cx.chunks.in_use() >= chunks_for(length) &&
-         cx.receive_buffers.in_use() < cx.receive_buffers.capacity();
-}
 
 ReceiveBuffer* receive_buffer_of(Context& cx, Tcb& tcb, Seq unread) {
   if (tcb.receive == nullptr && (tcb.receive = cx.receive_buffers.allocate()) != nullptr) {
@@ -528,7 +538,7 @@ void adopt_peer_options(Context& cx, Tcb& tcb, const wire::Segment& segment, con
 Step syn_sent_ack_and_rst(Arrival& a) {
   const wire::Segment& segment = a.segment;
   Tcb& tcb = a.tcb;
-  const bool acceptable_ack = segment.has(wire::ack) && segment.ack == tcb.iss + 1;
+  const bool acceptable_ack = segment.has(wire::ack) && after(segment.ack, tcb.iss) && before_eq(segment.ack, tcb.snd_nxt);
   // first
   if (segment.has(wire::ack) && !acceptable_ack) {
     send_reset_at_ack(a.cx, segment);
@@ -538,6 +548,7 @@ Step syn_sent_ack_and_rst(Arrival& a) {
   if (segment.has(wire::rst)) {
     if (!segment.has(wire::ack)) return drop(a, Drop::tcp_rst_not_exact);
     ++a.cx.stats.resets_in;
+    fast_open_failed(a.cx, tcb);
     end_connection(a.cx, tcb, CloseReason::refused);
     return Step::done;
   }
@@ -564,7 +575,9 @@ void syn_sent_syn(Arrival& a) {
     send_syn(cx, tcb);
     return;
   }
+  fast_open_answered(cx, tcb, segment, a.options);
   acknowledge(a, segment.ack);
+  if (tcb.snd_una != tcb.snd_nxt) take_back_syn_data(tcb);
   if (has(tcb, syn_retransmitted)) tcb.cwnd = tcb.snd_mss;  // RFC 5681 section 3.1
   set_state(tcb, State::established);
   ++cx.stats.established;
@@ -582,6 +595,10 @@ void syn_sent(Arrival& a) {
     drop(a, Drop::tcp_no_ack);
     return;
   }
+  if (a.options.is_authenticated) {  // not asked for, and not checked
+    drop(a, Drop::tcp_authentication);
+    return;
+  }
   // Data and FIN with the SYN are not taken; the peer sends them again (RFC 9293 allows to queue them).
   syn_sent_syn(a);
 }
@@ -595,23 +612,47 @@ bool is_known_syn_ack(Arrival& a) {
   return true;
 }
 
+/// The client did not get our SYN-ACK: again, as a half-open entry would.
+bool is_syn_of_fast_open(const Arrival& a) {
+  constexpr std::uint8_t control = wire::syn | wire::ack | wire::rst;
+  return has(a.tcb, syn_acked) && a.segment.seq == a.tcb.irs && (a.segment.flags & control) == wire::syn;
+}
+
+void answer_syn_again(Arrival& a) {
+  Tcb& tcb = a.tcb;
+  if (has(tcb, ts_enabled) && a.options.has_timestamps && is_earlier(tcb.ts_recent, a.options.ts_val)) tcb.ts_recent = a.options.ts_val;
+  set(tcb, syn_retransmitted);
+  clear(tcb, rtt_timing);
+  ++a.cx.stats.retransmits;
+  send_syn(a.cx, tcb);
+  drop(a, Drop::tcp_duplicate);
+}
+
 void otherwise(Arrival& a) {
   const bool opening = a.tcb.state == State::syn_received;
+  if (opening && is_syn_of_fast_open(a)) return answer_syn_again(a);
   if (!(opening && is_known_syn_ack(a))) {
     if (check_sequence(a) == Step::done) return;
     if (check_rst(a) == Step::done) return;
     if (check_syn(a) == Step::done) return;
   }
   if (check_ack(a) == Step::done) return;
+  if (opening && has(a.tcb, active_open) && a.tcb.snd_una != a.tcb.snd_nxt) take_back_syn_data(a.tcb);
   if (a.segment.has(wire::urg)) [[unlikely]] check_urgent(a);
   if (a.options.user_timeout != 0) [[unlikely]] take_user_timeout(a.cx, a.tcb, a.options.user_timeout);
   if (process_text(a) == Step::done) return;
   process_fin(a);
-  if (opening && a.verdict.established) announce_user_timeout(a.cx, a.tcb);
-  if (opening && a.verdict.established && has(a.tcb, keepalive_on) && !has(a.tcb, ended)) start_keepalive_timer(a.cx, a.tcb);
+  if (!opening || has(a.tcb, ended)) return;
+  announce_user_timeout(a.cx, a.tcb);
+  if (has(a.tcb, keepalive_on)) start_keepalive_timer(a.cx, a.tcb);
 }
 
 }  // namespace
+
+bool has_memory_for(const Context& cx, std::uint32_t length) {
+  return cx.chunks.capacity() - cx.chunks.in_use() >= chunks_for(length) &&
+         cx.receive_buffers.in_use() < cx.receive_buffers.capacity();
+}
 
 void set_send_mss(const Context& cx, Tcb& tcb, std::uint16_t peer_mss) {
   // MUST-16: the lesser of what the peer takes and what our path does, less options that every segment has (MUST-67).
@@ -645,7 +686,9 @@ bool store_unread(Context& cx, Tcb& tcb, std::span<const std::byte> bytes) {
 void icmp_error_arrives(Context& cx, Tcb& tcb, Seq quoted, bool hard) {
   // rfc5927 4.1: only about something that is in flight. A hard error ends an opening connection and no other.
   if (before(quoted, tcb.snd_una) || !before(quoted, tcb.snd_nxt)) return;
-  if (hard && tcb.state == State::syn_sent) end_connection(cx, tcb, CloseReason::unreachable);
+  if (tcb.state != State::syn_sent) return;
+  fast_open_failed(cx, tcb);
+  if (hard) end_connection(cx, tcb, CloseReason::unreachable);
 }
 
 }  // namespace handfast::tcp

@@ -49,6 +49,9 @@ Verdict segment_arrives(Context& cx, Tcb& tcb, const wire::Segment& segment);
 /// SND.MSS from what the peer announced: its floor, our MTU, our options.
 void set_send_mss(const Context& cx, Tcb& tcb, std::uint16_t peer_mss);
 
+/// Memory for `length` bytes that may have to wait: accepted bytes must never be lost for want of a place.
+[[nodiscard]] bool has_memory_for(const Context& cx, std::uint32_t length);
+
 /// Keeps bytes that the application did not take, [rcv_nxt - bytes, rcv_nxt). Room was made sure of before they were
 /// accepted; false when the application's callback has used it up since: the stream is broken then.
 [[nodiscard]] bool store_unread(Context& cx, Tcb& tcb, std::span<const std::byte> bytes);

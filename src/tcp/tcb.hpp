@@ -59,7 +59,8 @@ enum TcbFlag : std::uint32_t {
   cwnd_limited = 1u << 25,      ///< the last flush stopped at the congestion window (RFC 7661, in short)
   app_timer_due = 1u << 26,     ///< on_timer is owed
   starved = 1u << 29,           ///< in the list of those that wait for the shard's memory to send
-  syn_acked = 1u << 28,         ///< our SYN is acknowledged (snd_una passes iss again after 4 GiB, so numbers cannot tell)
+  syn_acked = 1u << 28,         ///< our SYN is acknowledged (snd_una passes iss again after 4 GiB, so numbers cannot tell);
+                                ///< taken for it in SYN-RECEIVED where the connection was opened fast (RFC 7413)
   notice = 1u << 30,            ///< more_flags has something that delivery looks at (urgent data, a peer in doubt)
   dressed = 1u << 31,           ///< segments carry more than usual: URG, or the user timeout
   judging = 1u << 27,           ///< a data callback runs: what is unread is known when it returns, not before
@@ -74,7 +75,6 @@ enum TcbMoreFlag : std::uint32_t {
   user_timeout_due = 1u << 4,   ///< the next segment carries our user timeout (RFC 5482)
   user_timeout_fixed = 1u << 5, ///< the application chose it: CHANGEABLE is false
   fast_open = 1u << 6,          ///< active: the SYN asks for a cookie or carries data (RFC 7413)
-  fast_opened = 1u << 7,        ///< passive, in SYN-RECEIVED with data delivered; in its listener's count
 };
 
 /// 256 bytes: two lines that every segment touches, two that timers, queues and loss touch.
