@@ -369,6 +369,9 @@ ReceiveBuffer* receive_buffer_of(Context& cx, Tcb& tcb, Seq unread) {
   return tcb.receive;
 }
 
+/// Full segments at the start of a connection that are acknowledged quickly.
+constexpr std::uint32_t quick_ack_segments = 16;
+
 /// The ranges that rcv_nxt has reached become ordinary unread bytes.
 void absorb_beyond(Tcb& tcb) {
   auto& beyond = tcb.receive->beyond;
@@ -376,6 +379,14 @@ void absorb_beyond(Tcb& tcb) {
     tcb.rcv_nxt = max(tcb.rcv_nxt, beyond[0].right);
     beyond.trim_below(tcb.rcv_nxt);
   }
+}
+
+/// Early in a connection the peer's window grows with our ACKs and may be one segment: where it says, by the lack of PSH,
+/// that more is to come, it is not made to wait for delayed_ack. What ends a message is not hurried: the answer takes the
+/// ACK along.
+bool wants_quick_ack(const Arrival& a) {
+  return !a.segment.has(wire::psh) && a.tcb.receive_wraps == 0 &&
+         distance(a.tcb.irs + 1, a.tcb.rcv_nxt) <= quick_ack_segments * a.tcb.rcv_mss;
 }
 
 void in_order_text(Arrival& a) {
@@ -409,7 +420,7 @@ void in_order_text(Arrival& a) {
   tcb.rcv_mss = static_cast<std::uint16_t>(std::max<std::uint32_t>(tcb.rcv_mss, std::min<std::uint32_t>(length, cx.local_mss)));
   // MUST-58 and SHLD-19: every second full segment at once, a filled gap at once (RFC 5681 section 4.2), else within
   // delayed_ack.
-  if (filled_gap || distance(tcb.last_ack_sent, tcb.rcv_nxt) >= 2u * tcb.rcv_mss)
+  if (filled_gap || distance(tcb.last_ack_sent, tcb.rcv_nxt) >= 2u * tcb.rcv_mss || wants_quick_ack(a))
     set(tcb, ack_now);
   else
     set(tcb, ack_delayed);  // output() starts its timer, unless what the application says takes the ACK along

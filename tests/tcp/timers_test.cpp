@@ -27,6 +27,7 @@ CoreConfig quick_keepalive() {
   return config;
 }
 
+// MUST-25
 TEST(KeepAlive, off_by_default__silence_for_days) {
   Trace t;
   t.listen();
@@ -36,6 +37,7 @@ TEST(KeepAlive, off_by_default__silence_for_days) {
   EXPECT_FALSE(t.stack().next_deadline()) << "an idle connection costs no timer";
 }
 
+// MUST-24, MUST-28
 TEST(KeepAlive, defaults__two_hours) {
   Trace t;
   t.listen();
@@ -46,6 +48,7 @@ TEST(KeepAlive, defaults__two_hours) {
   t.peer.expect().pure_ack().seq(0);
 }
 
+// MUST-27, SHLD-12
 TEST(KeepAlive, probe__lies_below_the_window_and_an_answer_starts_it_over) {
   Trace t{quick_keepalive()};
   t.listen();
@@ -71,6 +74,7 @@ TEST(KeepAlive, sec_C21__no_answer__ends_after_the_last_probe) {
   t.peer.expect().rst_ack();
 }
 
+// MUST-26
 TEST(KeepAlive, data_heard__postpones_it) {
   Trace t{quick_keepalive()};
   t.listen();
@@ -84,6 +88,7 @@ TEST(KeepAlive, data_heard__postpones_it) {
   EXPECT_EQ(t.stats().keepalive_probes, 0u);
 }
 
+// MUST-26
 TEST(KeepAlive, while_data_is_unacknowledged__no_probes_and_no_busy_timer) {
   CoreConfig config = quick_keepalive();
   config.tcp.keepalive_idle = 100ms;
@@ -102,6 +107,7 @@ TEST(KeepAlive, while_data_is_unacknowledged__no_probes_and_no_busy_timer) {
   drain(t.peer);
 }
 
+// MUST-24
 TEST(KeepAlive, switched_off__stops) {
   Trace t{quick_keepalive()};
   t.listen();
@@ -130,6 +136,74 @@ TEST(KeepAlive, the_peers_probe__is_answered) {
     t.peer.expect().pure_ack().seq(1).ack(1);
   }
   EXPECT_EQ(t.app.received(), "");
+}
+
+// MUST-29
+TEST(KeepAlive, probes_unanswered_but_for_the_last__the_connection_lives) {
+  Trace t{quick_keepalive()};
+  t.listen();
+  t.peer.open();
+  t.advance(10s + 2 * 2s);
+  EXPECT_EQ(drain(t.peer), 3);
+  t.peer.ack();
+  t.advance(9s);
+  EXPECT_EQ(t.state(), State::established);
+  EXPECT_EQ(drain(t.peer), 0) << "and the count starts over";
+  t.advance(1s);
+  EXPECT_EQ(drain(t.peer), 1);
+  t.advance(4s);
+  EXPECT_EQ(t.state(), State::established);
+  drain(t.peer);
+}
+
+// MUST-24, MUST-27
+TEST(KeepAlive, times_of_a_connections_own__and_the_other_keeps_the_configured_ones) {
+  Trace t{quick_keepalive()};
+  t.listen();
+  t.peer.open();
+  auto other = t.another_peer(41000);
+  other->open();
+  const ConnId first = t.app.opened.front(), second = t.app.opened.back();
+  t.core().find(first)->set_keepalive({.idle = 30s, .interval = 5s, .probes = 2});
+  t.advance(30s + 2 * 5s - 1ms);
+  EXPECT_TRUE(t.app.records[second].closed);
+  EXPECT_FALSE(t.app.records[first].closed);
+  EXPECT_EQ(drain(t.peer), 2);
+  t.advance(1ms);
+  EXPECT_EQ(t.app.records[first].closed, CloseReason::keepalive_timed_out);
+  t.peer.expect().rst_ack();
+  drain(*other);
+}
+
+TEST(KeepAlive, times_of_zero__as_configured__and_below_a_second__a_second) {
+  Trace t{quick_keepalive()};
+  t.listen();
+  t.peer.open();
+  t.with([](Conn& c) { c.set_keepalive(KeepAlive{}); });
+  EXPECT_EQ(t.advance_to_frame(1min), 10s);
+  t.peer.expect().seq(0);
+  t.peer.ack();
+  t.with([](Conn& c) { c.set_keepalive({.idle = 1ms, .interval = {}, .probes = 0}); });
+  EXPECT_EQ(t.advance_to_frame(1min), 1s);
+  t.peer.expect().seq(0);
+}
+
+// MAY-6
+TEST(KeepAlive, garbage_byte__when_the_peer_needs_one) {
+  CoreConfig config = quick_keepalive();
+  config.tcp.keepalive_garbage = true;
+  Trace t{config};
+  t.listen();
+  t.peer.open();
+  t.with([](Conn& c) { c.send("x"); });
+  t.peer.expect().data("x");
+  t.peer.ack();
+  t.advance_to_frame(1min);
+  t.peer.expect().flags(ACK).seq(1).length(1);
+  t.peer.ack();
+  EXPECT_EQ(t.state(), State::established);
+  t.with([](Conn& c) { c.send("y"); });
+  t.peer.expect().flags(ACK).seq(2).data("y");
 }
 
 TEST(AppTimer, fires_once_and_exactly) {
