@@ -12,10 +12,13 @@
 namespace handfast::tcp {
 namespace {
 
-std::uint64_t period_number(Time now) { return static_cast<std::uint64_t>(now.time_since_epoch() / fast_open_period); }
+std::uint64_t period_number(Time now) {
+  return static_cast<std::uint64_t>(now.time_since_epoch() / fast_open_period);
+}
 
 FastOpenCookie cookie_of_period(const Secrets& secrets, const FlowKey& key, std::uint64_t period) {
-  // Section 4.1.2: of the client's address, and of time; of nothing that changes from one connection to the next.
+  // Section 4.1.2: of the client's address, and of time; of nothing that changes from one connection to the
+  // next.
   const std::uint64_t mac = siphash24(secrets.fast_open, key.remote_address, period);
   FastOpenCookie cookie;
   wire::store32(cookie.data(), static_cast<std::uint32_t>(mac >> 32));
@@ -29,8 +32,11 @@ FastOpenCookie make_fast_open_cookie(const Secrets& secrets, const FlowKey& key,
   return cookie_of_period(secrets, key, period_number(now));
 }
 
-FastOpenCheck check_fast_open_cookie(const Secrets& secrets, const FlowKey& key, std::span<const std::byte> cookie, Time now) {
-  const auto is = [&](std::uint64_t period) { return std::ranges::equal(cookie, cookie_of_period(secrets, key, period)); };
+FastOpenCheck check_fast_open_cookie(const Secrets& secrets, const FlowKey& key,
+                                     std::span<const std::byte> cookie, Time now) {
+  const auto is = [&](std::uint64_t period) {
+    return std::ranges::equal(cookie, cookie_of_period(secrets, key, period));
+  };
   const std::uint64_t current = period_number(now);
   if (is(current)) return FastOpenCheck::good;
   return is(current - 1) ? FastOpenCheck::ageing : FastOpenCheck::bad;
@@ -75,19 +81,22 @@ void offer_fast_open(Context& cx, Tcb& tcb, wire::TcpOptions& options) {
   if (entry == nullptr || entry->length == 0) return;  // section 4.2.1: a request
   options.fast_open_length = entry->length;
   options.fast_open_cookie = entry->cookie.data();
-  if (entry->length > 12) options.user_timeout = 0;  // forty bytes are all there are; it comes with the next segment
+  if (entry->length > 12)
+    options.user_timeout = 0;  // forty bytes are all there are; it comes with the next segment
 }
 
 void put_syn_data(Context& cx, Tcb& tcb, TxSegment& segment) {
   const FastOpenCache::Entry* entry = cx.fast_open_cache.find(tcb.key);
   if (entry == nullptr || entry->length == 0 || tcb.send_queued == 0) return;
-  const std::uint32_t mss = entry->mss != 0 ? std::min<std::uint32_t>(entry->mss, fast_open_largest_mss) : fast_open_default_mss;
+  const std::uint32_t mss =
+      entry->mss != 0 ? std::min<std::uint32_t>(entry->mss, fast_open_largest_mss) : fast_open_default_mss;
   const std::uint32_t path = cx.config.link.mtu - 40u;
   const std::uint32_t limit = std::min(mss, path);
   if (limit <= segment.options_length) return;
   std::uint32_t room = limit - segment.options_length;
   std::uint32_t taken = 0;
-  for (const Extent* extent = tcb.send_head; extent != nullptr && room != 0 && segment.pieces < max_pieces; extent = extent->next) {
+  for (const Extent* extent = tcb.send_head; extent != nullptr && room != 0 && segment.pieces < max_pieces;
+       extent = extent->next) {
     const std::uint32_t n = std::min(extent->length, room);
     segment.piece[segment.pieces++] = {extent->data, n};
     taken += n;
@@ -98,7 +107,8 @@ void put_syn_data(Context& cx, Tcb& tcb, TxSegment& segment) {
   ++cx.stats.fast_open_sent;
 }
 
-void fast_open_answered(Context& cx, Tcb& tcb, const wire::Segment& segment, const wire::TcpOptions& options) {
+void fast_open_answered(Context& cx, Tcb& tcb, const wire::Segment& segment,
+                        const wire::TcpOptions& options) {
   if ((tcb.more_flags & fast_open) == 0) return;
   const bool sent = tcb.snd_nxt != tcb.iss + 1;
   const bool taken = sent && segment.ack == tcb.snd_nxt;

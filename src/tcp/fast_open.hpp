@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// TCP Fast Open (RFC 7413): cookies, the client's SYN and what its answer teaches, the server's limit. Layer: tcp.
-// The server's SYN itself is in listen.cpp; a connection it opens is a Tcb in SYN-RECEIVED whose SYN counts as
-// acknowledged (syn_acked), so that data can follow it, while the state says that it is not.
+// TCP Fast Open (RFC 7413): cookies, the client's SYN and what its answer teaches, the server's limit. Layer:
+// tcp. The server's SYN itself is in listen.cpp; a connection it opens is a Tcb in SYN-RECEIVED whose SYN
+// counts as acknowledged (syn_acked), so that data can follow it, while the state says that it is not.
 #pragma once
 
 #include <array>
@@ -24,13 +24,16 @@ using FastOpenCookie = std::array<std::byte, 8>;
 enum class FastOpenCheck : std::uint8_t { bad, ageing, good };
 
 [[nodiscard]] FastOpenCookie make_fast_open_cookie(const Secrets& secrets, const FlowKey& key, Time now);
-[[nodiscard]] FastOpenCheck check_fast_open_cookie(const Secrets& secrets, const FlowKey& key, std::span<const std::byte> cookie,
-                                                   Time now);
+[[nodiscard]] FastOpenCheck check_fast_open_cookie(const Secrets& secrets, const FlowKey& key,
+                                                   std::span<const std::byte> cookie, Time now);
 
-// --- server -------------------------------------------------------------------------------------------------------
+// --- server
+// -------------------------------------------------------------------------------------------------------
 
 /// Is this a passive connection whose handshake has not ended?
-[[nodiscard]] inline bool is_fast_opened(const Tcb& tcb) { return tcb.state == State::syn_received && has(tcb, syn_acked); }
+[[nodiscard]] inline bool is_fast_opened(const Tcb& tcb) {
+  return tcb.state == State::syn_received && has(tcb, syn_acked);
+}
 /// PendingFastOpenRequests is below its limit.
 [[nodiscard]] bool has_fast_open_room(const Context& cx, Listener& listener);
 /// The handshake has ended, or the connection before it did.
@@ -38,7 +41,8 @@ void leave_fast_open(Context& cx, Tcb& tcb, bool was_reset);
 /// The SYN-ACK was not answered: again, with neither data nor option, or the end.
 void fast_open_timeout(Context& cx, Tcb& tcb);
 
-// --- client -------------------------------------------------------------------------------------------------------
+// --- client
+// -------------------------------------------------------------------------------------------------------
 
 /// The option for the first SYN: the cookie, or the request for one; none where the server is avoided.
 void offer_fast_open(Context& cx, Tcb& tcb, wire::TcpOptions& options);

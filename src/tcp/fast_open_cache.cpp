@@ -16,7 +16,8 @@ bool is_for(const FastOpenCache::Entry& entry, const FlowKey& key) {
 
 }  // namespace
 
-FastOpenCache::FastOpenCache(std::uint32_t capacity, SipKey key) : key_(key), entries_((capacity + ways - 1) / ways * ways) {}
+FastOpenCache::FastOpenCache(std::uint32_t capacity, SipKey key)
+    : key_(key), entries_((capacity + ways - 1) / ways * ways) {}
 
 std::span<FastOpenCache::Entry> FastOpenCache::set_of(const FlowKey& key) {
   if (entries_.empty()) return {};
@@ -44,7 +45,8 @@ FastOpenCache::Entry* FastOpenCache::claim(const FlowKey& key) {
   return &oldest;
 }
 
-void FastOpenCache::learn(const FlowKey& key, std::span<const std::byte> cookie, std::uint16_t mss, Time now) {
+void FastOpenCache::learn(const FlowKey& key, std::span<const std::byte> cookie, std::uint16_t mss,
+                          Time now) {
   Entry* entry = claim(key);
   if (entry == nullptr) return;
   entry->mss = mss;

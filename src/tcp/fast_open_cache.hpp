@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What servers told us for the next connection: Fast Open cookies, and which of them not to ask (RFC 7413 section 4.1.3).
-// Layer: tcp. Bounded; sized at start; where a set is full the oldest entry goes.
+// What servers told us for the next connection: Fast Open cookies, and which of them not to ask (RFC 7413
+// section 4.1.3). Layer: tcp. Bounded; sized at start; where a set is full the oldest entry goes.
 #pragma once
 
 #include <array>
@@ -19,12 +19,12 @@ class FastOpenCache {
  public:
   struct Entry {
     std::uint32_t local_address = 0, remote_address = 0;
-    Port remote_port = 0;                 // 0: the place is free
-    std::uint16_t mss = 0;                // that the server announced
-    std::uint8_t length = 0;              // of the cookie; 0: none
+    Port remote_port = 0;     // 0: the place is free
+    std::uint16_t mss = 0;    // that the server announced
+    std::uint8_t length = 0;  // of the cookie; 0: none
     std::array<std::byte, wire::option_length::most_fast_open_cookie> cookie{};
-    Time since = Time::min();             // last written
-    Time avoid_until = Time::min();       // no Fast Open before, not even a request
+    Time since = Time::min();        // last written
+    Time avoid_until = Time::min();  // no Fast Open before, not even a request
   };
 
   FastOpenCache(std::uint32_t capacity, SipKey key);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Peers that sign their segments: TCP MD5 (RFC 2385) and TCP-AO (RFC 5925), which this stack does not do and says so by
-// silence. Layer: tests of the protocol, through frames alone.
+// Peers that sign their segments: TCP MD5 (RFC 2385) and TCP-AO (RFC 5925), which this stack does not do and
+// says so by silence. Layer: tests of the protocol, through frames alone.
 #include <gtest/gtest.h>
 
 #include <vector>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// TCP Fast Open: RFC 7413, server and client: cookies, data with the SYN, limits, and what goes wrong on the way.
-// Layer: tests of the protocol, through frames alone.
+// TCP Fast Open: RFC 7413, server and client: cookies, data with the SYN, limits, and what goes wrong on the
+// way. Layer: tests of the protocol, through frames alone.
 #include <gtest/gtest.h>
 
 #include <memory>
@@ -23,7 +23,8 @@ int drain(Peer& p) {
   return n;
 }
 
-// --- server -------------------------------------------------------------------------------------------------------
+// --- server
+// -------------------------------------------------------------------------------------------------------
 
 struct Server {
   explicit Server(std::uint32_t limit = 16, CoreConfig config = small_config()) : t(std::move(config)) {
@@ -72,7 +73,8 @@ TEST(FastOpenServer, cookie__depends_on_the_address_alone) {
   EXPECT_NE(other->expect().packet().cookie, first);
 }
 
-// rfc7413 4.2.2: data buffered, application notified, SYN-ACK acknowledges it, response before the handshake ends
+// rfc7413 4.2.2: data buffered, application notified, SYN-ACK acknowledges it, response before the handshake
+// ends
 TEST(FastOpenServer, good_cookie__data_is_delivered_and_answered_before_the_handshake_ends) {
   Server s;
   const std::string cookie = s.cookie();
@@ -374,14 +376,16 @@ TEST(FastOpenServer, ack_of_something_else__reset_at_that_ack_and_stays) {
   EXPECT_EQ(s.t.state(), State::established);
 }
 
-// --- client -------------------------------------------------------------------------------------------------------
+// --- client
+// -------------------------------------------------------------------------------------------------------
 
 struct Client {
   explicit Client(CoreConfig config = small_config()) : t(std::move(config)) {}
   /// connect() from a port of its own, so that one test can open several connections to one server.
   Peer& open(std::string_view data, bool fast = true) {
     const auto port = static_cast<Port>(9000 + peers.size());
-    peers.push_back(std::make_unique<Peer>(t, Endpoint{Trace::peer_address, 443}, Endpoint{Trace::stack_address, port}));
+    peers.push_back(
+        std::make_unique<Peer>(t, Endpoint{Trace::peer_address, 443}, Endpoint{Trace::stack_address, port}));
     ConnectOptions options{.local = {Trace::stack_address, port}, .fast_open = fast};
     options.data = std::as_bytes(std::span{data.data(), data.size()});
     EXPECT_TRUE(t.core().connect(peers.back()->self, t.handler, options));
@@ -440,8 +444,10 @@ TEST(FastOpenClient, with_a_cookie__data_in_the_syn_and_not_again) {
 TEST(FastOpenClient, data_sent_right_after_connect__rides_in_the_syn) {
   Client c;
   c.learn("12345678");
-  auto p = std::make_unique<Peer>(c.t, Endpoint{Trace::peer_address, 443}, Endpoint{Trace::stack_address, 9100});
-  const auto id = c.t.core().connect(p->self, c.t.handler, {.local = p->stack, .fast_open = true, .data = {}});
+  auto p =
+      std::make_unique<Peer>(c.t, Endpoint{Trace::peer_address, 443}, Endpoint{Trace::stack_address, 9100});
+  const auto id =
+      c.t.core().connect(p->self, c.t.handler, {.local = p->stack, .fast_open = true, .data = {}});
   ASSERT_TRUE(id);
   EXPECT_EQ(c.t.core().find(*id)->send("sent"), 4u);
   c.t.poll();
@@ -478,7 +484,8 @@ TEST(FastOpenClient, server_takes_only_the_syn__data_in_the_third_segment_and_th
   EXPECT_FALSE(c.open("request").expect().syn().data("").packet().cookie);
   c.t.advance(tcp::fast_open_avoidance);
   drain(*c.peers.back());
-  EXPECT_EQ(c.open("request").expect().syn().data("request").packet().cookie, "12345678") << "at least temporarily";
+  EXPECT_EQ(c.open("request").expect().syn().data("request").packet().cookie, "12345678")
+      << "at least temporarily";
 }
 
 // rfc7413 4.2.2: the cookie had expired, a new one came along
@@ -516,7 +523,8 @@ TEST(FastOpenClient, syn_lost__again_without_option_and_data) {
   p.rcv_nxt = 1;
   p.syn_ack().mss(1460);
   p.expect().flags(ACK).seq(1).ack(1).data("request");
-  EXPECT_FALSE(c.open("request").expect().syn().data("").packet().cookie) << "presumably dropped for what it was";
+  EXPECT_FALSE(c.open("request").expect().syn().data("").packet().cookie)
+      << "presumably dropped for what it was";
 }
 
 // rfc7413 4.2.1: also one that only asked
@@ -535,7 +543,8 @@ TEST(FastOpenClient, request_lost__again_without_option_and_not_asked_for_a_whil
 }
 
 // The first SYN came through, only the answer was lost: what the plain SYN brings acknowledges the data.
-TEST(FastOpenClient, syn_ack_lost__the_next_one_acknowledges_the_data_and_nothing_is_held_against_the_server) {
+TEST(FastOpenClient,
+     syn_ack_lost__the_next_one_acknowledges_the_data_and_nothing_is_held_against_the_server) {
   Client c;
   c.learn("12345678");
   Peer& p = c.open("request");
@@ -550,7 +559,8 @@ TEST(FastOpenClient, syn_ack_lost__the_next_one_acknowledges_the_data_and_nothin
 
 // rfc7413 4.1.3, 4.2.2 1b: up to the cached MSS; options are taken off
 TEST(FastOpenClient, more_than_fits__as_much_as_the_servers_mss_lets_and_the_rest_later) {
-  for (const auto& [mss, fits] : {std::pair{std::uint16_t{500}, 500u - 32}, {std::uint16_t{1460}, 1460u - 32},
+  for (const auto& [mss, fits] : {std::pair{std::uint16_t{500}, 500u - 32},
+                                  {std::uint16_t{1460}, 1460u - 32},
                                   {std::uint16_t{8960}, 1460u - 32}}) {
     Client c;
     c.learn("12345678", mss);
@@ -608,8 +618,9 @@ TEST(FastOpenClient, data_that_does_not_fit__connect_fails_and_nothing_is_left) 
   config.tcp.send_buffer = 2048;
   Trace t{config};
   const std::string big(2049, 'x');
-  const auto id = t.core().connect({Trace::peer_address, 443}, t.handler,
-                                   {.fast_open = true, .data = std::as_bytes(std::span{big.data(), big.size()})});
+  const auto id =
+      t.core().connect({Trace::peer_address, 443}, t.handler,
+                       {.fast_open = true, .data = std::as_bytes(std::span{big.data(), big.size()})});
   ASSERT_FALSE(id);
   EXPECT_EQ(id.error().kind, ErrorKind::exhausted);
   t.expect_nothing_until(5s);
@@ -636,14 +647,16 @@ TEST(FastOpenClient, more_servers_than_the_cache_holds__the_oldest_go) {
 TEST(FastOpenClient, cookie__is_for_one_server_and_one_address_of_ours) {
   tcp::FastOpenCache cache{64, {1, 2}};
   const std::array<std::byte, 8> cookie{};
-  const Endpoint us{Trace::stack_address, 1}, other_us{Ipv4Address{10, 0, 0, 5}, 1}, server{Trace::peer_address, 443};
+  const Endpoint us{Trace::stack_address, 1}, other_us{Ipv4Address{10, 0, 0, 5}, 1},
+      server{Trace::peer_address, 443};
   cache.learn(FlowKey{us, server}, cookie, 1460, Time{});
   EXPECT_TRUE(cache.find(FlowKey{Endpoint{us.address, 77}, server}));
   EXPECT_FALSE(cache.find(FlowKey{other_us, server}));
   EXPECT_FALSE(cache.find(FlowKey{us, Endpoint{server.address, 80}}));
 }
 
-// --- between two stacks -------------------------------------------------------------------------------------------
+// --- between two stacks
+// -------------------------------------------------------------------------------------------
 
 struct Exchange {
   struct Answering {
@@ -668,8 +681,9 @@ struct Exchange {
     asking = *pair.core(0).add_handler(Asking{&received, &answered});
   }
   void ask(const std::string& data) {
-    EXPECT_TRUE(pair.core(0).connect({Pair::address(1), 80}, asking,
-                                     {.fast_open = true, .data = std::as_bytes(std::span{data.data(), data.size()})}));
+    EXPECT_TRUE(pair.core(0).connect(
+        {Pair::address(1), 80}, asking,
+        {.fast_open = true, .data = std::as_bytes(std::span{data.data(), data.size()})}));
   }
   Pair pair;
   HandlerRef asking;

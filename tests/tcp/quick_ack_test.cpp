@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// When an ACK is due: RFC 9293 section 3.8.6.3, RFC 5681 section 4.2, and the start of a connection, where the peer's window
-// grows with our ACKs. Cork and its bound. Layer: tests of the protocol, through frames alone.
+// When an ACK is due: RFC 9293 section 3.8.6.3, RFC 5681 section 4.2, and the start of a connection, where
+// the peer's window grows with our ACKs. Cork and its bound. Layer: tests of the protocol, through frames
+// alone.
 #include <gtest/gtest.h>
 
 #include <string>
@@ -12,7 +13,8 @@ namespace {
 
 const std::string full(1460, 'x');
 
-// A peer in slow start with a window of one segment (RFC 5681 section 3.1, after a lost SYN) waits for every ACK.
+// A peer in slow start with a window of one segment (RFC 5681 section 3.1, after a lost SYN) waits for every
+// ACK.
 TEST(QuickAck, first_segments_without_psh__at_once) {
   Trace t;
   t.listen();
