@@ -257,8 +257,7 @@ void end_fast_handshake(Arrival& a) {
   if (has(tcb, syn_retransmitted)) tcb.cwnd = tcb.snd_mss;  // RFC 5681 section 3.1
   tcb.backoff = 0;
   tcb.progress_ms = a.cx.now_ms;
-  tcb.rtx_deadline = never;
-  if (tcb.snd_una != tcb.snd_nxt) start_retransmission_timer(a.cx, tcb);
+  tcb.rtx_deadline = never;  // the flush starts it for the data that is in flight
 }
 
 /// SYN-RECEIVED -> ESTABLISHED.

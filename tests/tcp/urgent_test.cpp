@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "shard/shard.hpp"
 #include "support/pair.hpp"
 #include "support/peer.hpp"
 
@@ -157,7 +158,12 @@ TEST(UrgentIn, caught_up__nothing_of_it_is_left) {
   t.peer.ack().data("later");
   t.peer.ack().data("x").urgent(1);
   EXPECT_EQ(t.app.record().urgent, 2) << "a new stretch is told of anew";
-  EXPECT_EQ(t.app.received(), "nowlaterx");
+  t.peer.ack().data("y");
+  const tcp::Tcb* tcb = t.core().shard().find(t.app.last());
+  ASSERT_TRUE(tcb);
+  EXPECT_FALSE(tcp::has(*tcb, tcp::notice)) << "or 2^31 bytes on the pointer would be ahead again";
+  EXPECT_EQ(tcb->more_flags, 0u);
+  EXPECT_EQ(t.app.received(), "nowlaterxy");
   drain(t.peer);
 }
 
