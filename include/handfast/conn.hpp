@@ -228,7 +228,7 @@ class Conn {
   /// counted from the first byte shown. 0: none.
   [[nodiscard]] std::size_t urgent_ahead() const;
 
-  /// Holds back segments that are not full until uncork(), at most override_timeout.
+  /// Holds back segments that are not full until uncork(), at most override_timeout once all that was sent is acknowledged.
   void cork();
   void uncork();
   /// Bytes that send() takes now.

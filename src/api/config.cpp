@@ -98,6 +98,7 @@ void check_limits(Checker& check, const Limits& limits) {
   check.range("limits.send_extents", limits.send_extents, 1u, most);
   check.range("limits.paths", limits.paths, 0u, most);
   check.range("limits.path_searches", limits.path_searches, 0u, most);
+  check.range("limits.fast_open_servers", limits.fast_open_servers, 0u, 65536u);
   check.range("limits.recovery_blocks", limits.recovery_blocks, 1u, most);
 }
 

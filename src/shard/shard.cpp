@@ -101,7 +101,7 @@ Expected<ListenerId> Shard::listen(Endpoint local, HandlerRef handler, ListenOpt
   for (std::uint16_t i = listener_by_port_[local.port]; i != no_listener; i = cx_.listeners[i].next_same_port)
     if (cx_.listeners[i].local.address == local.address)
       return error(ErrorKind::address_in_use, local.to_string() + " has a listener already", "close that one first, or choose another port");
-  const auto place = std::ranges::find_if(cx_.listeners, [](const tcp::Listener& l) { return !l.open && l.waiting == 0; });
+  const auto place = std::ranges::find_if(cx_.listeners, [](const tcp::Listener& l) { return !l.open && l.waiting == 0 && l.fast_open_pending == 0; });
   if (place == cx_.listeners.end())
     return error(ErrorKind::exhausted, "all " + std::to_string(cx_.listeners.size()) + " places for listeners are taken",
                  "raise Limits::listeners");
@@ -113,6 +113,7 @@ Expected<ListenerId> Shard::listen(Endpoint local, HandlerRef handler, ListenOpt
   place->paused = options.paused;
   place->dscp = options.dscp;
   place->congestion = options.congestion_control.value_or(cx_.config.tcp.congestion_control);
+  place->fast_open = std::min(options.fast_open, cx_.config.limits.somaxconn);
   const auto index = static_cast<std::uint16_t>(place - cx_.listeners.begin());
   // A specific address is found before `any`.
   std::uint16_t& first = listener_by_port_[local.port];
@@ -182,6 +183,14 @@ Expected<ConnId> Shard::connect(Endpoint remote, HandlerRef handler, ConnectOpti
                  "raise Limits::connections");
   if (options.dscp != 0) tcp::set_dscp(*tcb, options.dscp);  // MUST-48
   if (options.congestion_control) tcb->congestion = *options.congestion_control;
+  if (options.fast_open) set(*tcb, tcp::fast_open);
+  if (!options.data.empty() && tcp::send_copy(cx_, *tcb, options.data) != options.data.size()) {
+    set(*tcb, tcp::in_hand);
+    tcp::end_connection(cx_, *tcb, CloseReason::no_memory);
+    tcp::free_tcb(cx_, *tcb);
+    return error(ErrorKind::exhausted, "the " + std::to_string(options.data.size()) + " bytes to send do not fit into the send buffer or memory",
+                 "send them in parts from on_writable, or raise TcpConfig::send_buffer or Limits::buffer_memory");
+  }
   start_state(*tcb);
   return id_of(*tcb);
 }

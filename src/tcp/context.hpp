@@ -13,6 +13,7 @@
 #include "ds/timer_wheel.hpp"
 #include "handfast/config.hpp"
 #include "handfast/core.hpp"
+#include "tcp/fast_open_cache.hpp"
 #include "tcp/flight.hpp"
 #include "tcp/half_open.hpp"
 #include "tcp/path_cache.hpp"
@@ -41,6 +42,10 @@ struct Listener {
   bool open = false;
   bool paused = false;
   std::uint8_t dscp = 0;           // of its connections; 0..63
+  std::uint32_t fast_open = 0;          // limit of fast_open_pending + fast_open_resets; 0: off (RFC 7413 section 4.2)
+  std::uint32_t fast_open_pending = 0;  // connections in SYN-RECEIVED with data delivered
+  std::uint32_t fast_open_resets = 0;   // of these, reset lately
+  Time fast_open_resets_until = Time::min();
 };
 
 struct Context;
@@ -88,6 +93,7 @@ struct Context {
   TimeWaitList time_waits;
   ds::FlowTable<KeyOf> flows;
   std::vector<Listener> listeners;
+  FastOpenCache fast_open_cache;
 
   ChunkPool chunks;
   ds::ObjectPool<Extent> extents;

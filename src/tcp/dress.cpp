@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What few segments carry besides the usual: URG and its pointer, the user timeout option. Layer: tcp, a part of the
-// segment builder that is called only where the flag `dressed` says so.
+// What few segments carry besides the usual: URG and its pointer, the user timeout option. Layer: tcp, a part
+// of the segment builder that is called only where the flag `dressed` says so.
 #include <algorithm>
 
 #include "tcp/patience.hpp"
@@ -22,7 +22,8 @@ void dress_segment(const Context& cx, Tcb& tcb, TxSegment& segment) {
     } else if (after(tcb.snd_up, segment.seq)) {
       // Further away than the field reaches: it advances as segments do (MUST-31: any length).
       segment.flags |= wire::urg;
-      segment.urgent = static_cast<std::uint16_t>(std::min<std::uint32_t>(distance(segment.seq, tcb.snd_up), 0xffff));  // MUST-62
+      segment.urgent = static_cast<std::uint16_t>(
+          std::min<std::uint32_t>(distance(segment.seq, tcb.snd_up), 0xffff));  // MUST-62
     }
   }
   if (extra_option_bytes(tcb, segment.options_length) != 0) {

@@ -2,6 +2,7 @@
 // ICMP errors, hard and soft. Layer: tcp; see icmp_error.hpp.
 #include "tcp/icmp_error.hpp"
 
+#include "tcp/fast_open.hpp"
 #include "tcp/lifetime.hpp"
 #include "tcp/path_mtu.hpp"
 
@@ -55,6 +56,7 @@ Drop icmp_error_arrives(Context& cx, Tcb& tcb, const wire::IcmpQuote& quote) {
   // since it is easier forged than true there (rfc5927 5.2, rfc5461 3.2). MUST-56: a soft one ends none.
   // Pinned by IcmpError.synchronised__hard_error__is_remembered_and_no_more.
   const bool hard = error == IcmpError::protocol_unreachable || error == IcmpError::port_unreachable;
+  if (tcb.state == State::syn_sent) fast_open_failed(cx, tcb);
   if (hard && tcb.state == State::syn_sent) end_connection(cx, tcb, CloseReason::unreachable);
   return Drop::none;
 }

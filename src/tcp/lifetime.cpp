@@ -6,6 +6,7 @@
 #include <cstring>
 #include <new>
 
+#include "tcp/fast_open.hpp"
 #include "tcp/flights.hpp"
 #include "tcp/output.hpp"
 #include "tcp/path_mtu.hpp"
@@ -41,13 +42,14 @@ Context::Context(const CoreConfig& c, Time start)
       rcv_wscale(c.tcp.window_scale ? shift_for(c.tcp.receive_buffer) : std::uint8_t{0}),
       first_receive_limit(first_limit(c.tcp, rcv_wscale)),
       rng(c.seed + 0x9e3779b97f4a7c15u * c.shard),
-      secrets(rng),
+      secrets(rng, c.seed),
       hasher(secrets.flow),
       tcbs(c.limits.connections),
       half_opens(c.limits.half_open),
       time_waits(c.limits.time_wait),
       flows(flow_count(c.limits), KeyOf{this}),
       listeners(c.limits.listeners),
+      fast_open_cache(c.limits.fast_open_servers, secrets.fast_open),
       chunks(static_cast<std::uint32_t>(c.limits.buffer_memory / chunk_bytes)),
       extents(c.limits.send_extents),
       receive_buffers(c.limits.recovery_blocks),
@@ -124,6 +126,7 @@ void stop_timers(Context& cx, Tcb& tcb) {
 
 void end_connection(Context& cx, Tcb& tcb, CloseReason reason) {
   if (has(tcb, ended)) return;
+  if (is_fast_opened(tcb)) leave_fast_open(cx, tcb, reason == CloseReason::reset_by_peer);
   leave_table(cx, tcb);
   stop_timers(cx, tcb);
   free_send_queue(cx, tcb);

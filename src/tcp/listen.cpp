@@ -5,10 +5,12 @@
 
 #include "tcp/congestion.hpp"
 #include "tcp/cookie_timestamp.hpp"
+#include "tcp/fast_open.hpp"
 #include "tcp/lifetime.hpp"
 #include "tcp/output.hpp"
 #include "tcp/path_mtu.hpp"
 #include "tcp/receive_window.hpp"
+#include "tcp/patience.hpp"
 #include "tcp/recovery.hpp"
 #include "tcp/rtt.hpp"
 #include "tcp/segment_arrives.hpp"
@@ -152,6 +154,61 @@ Verdict promote_half_open(Context& cx, HalfOpen& half, std::uint64_t hash, const
   return segment_arrives(cx, *tcb, segment);
 }
 
+/// What a SYN's Fast Open option comes to (RFC 7413 section 4.2.2).
+struct FastOpenWish {
+  bool granted = false;    ///< data may be taken now
+  bool give = false;       ///< the SYN-ACK has a cookie
+  FastOpenCookie cookie{};
+};
+
+FastOpenWish judge_fast_open(Context& cx, Listener& listener, const wire::Segment& syn, const wire::TcpOptions& options) {
+  FastOpenWish wish;
+  // Never while SYN cookies are out: what fills the table would fill the application, too.
+  if (listener.fast_open == 0 || !options.has_fast_open || cookies_may_be_out(cx)) return wish;
+  const FastOpenCheck check =
+      options.fast_open_length == 0
+          ? FastOpenCheck::bad
+          : check_fast_open_cookie(cx.secrets, syn.flow, {options.fast_open_cookie, options.fast_open_length}, cx.now);
+  if (options.fast_open_length != 0 && check == FastOpenCheck::bad) ++cx.stats.fast_open_bad_cookies;
+  const bool room = has_fast_open_room(cx, listener);
+  wish.give = room && check != FastOpenCheck::good;
+  if (wish.give) wish.cookie = make_fast_open_cookie(cx.secrets, syn.flow, cx.now);
+  wish.granted = check != FastOpenCheck::bad && syn.payload_length != 0 && room && has_memory_for(cx, syn.payload_length);
+  if (check != FastOpenCheck::bad && syn.payload_length != 0 && !wish.granted) ++cx.stats.fast_open_limited;
+  return wish;
+}
+
+/// The connection at once, its data delivered; what is missing is the client's ACK. Nothing in `tcb` where a table is full.
+Verdict open_fast(Context& cx, std::uint16_t index, std::uint64_t hash, const wire::Segment& syn, const wire::TcpOptions& options,
+                  Reuse reuse, const FastOpenWish& wish) {
+  Verdict verdict;
+  Handshake h;
+  agree(cx, syn, options, reuse, h);
+  h.rcv_wnd = std::min<std::uint32_t>(cx.config.tcp.receive_buffer, 65535);
+  Tcb* tcb = promote(cx, syn.flow, index, h);
+  if (tcb == nullptr) return verdict;
+  if (!enter_table(cx, *tcb, hash)) {
+    free_tcb(cx, *tcb);
+    return verdict;
+  }
+  tcb->snd_una = tcb->snd_nxt;
+  set(*tcb, syn_acked | rtt_timing);
+  tcb->rtt_time_us = cx.now_us;
+  ++cx.listeners[index].fast_open_pending;
+  const std::uint32_t length = std::min(syn.payload_length, h.rcv_wnd);
+  tcb->rcv_nxt += length;
+  take_user_timeout(cx, *tcb, options.user_timeout);
+  start_retransmission_timer(cx, *tcb);
+  send_syn(cx, *tcb, wish.give ? wish.cookie.data() : nullptr);
+  ++cx.stats.passive_opens;
+  ++cx.stats.fast_open_accepted;
+  verdict.tcb = tcb;
+  verdict.established = true;  // to the application
+  verdict.data = syn.payload;
+  verdict.data_length = length;
+  return verdict;
+}
+
 }  // namespace
 
 Verdict segment_arrives_closed(Context& cx, const wire::Segment& segment) {
@@ -175,12 +232,19 @@ Verdict segment_arrives_listen(Context& cx, std::uint16_t index, std::uint64_t h
   if (!segment.has(wire::syn)) return dropped(Drop::tcp_no_ack);
   wire::TcpOptions options;
   if (!wire::read_options(segment, options)) return dropped(Drop::tcp_malformed_option);
+  // A peer that signs its segments takes no answer that is not signed, an RST neither (RFC 2385 section 4.1, RFC 5925).
+  if (options.is_authenticated) return dropped(Drop::tcp_authentication);
   if (accept_queue_is_full(listener)) return dropped(Drop::tcp_backlog_full);
+  const FastOpenWish wish = judge_fast_open(cx, listener, segment, options);
+  if (wish.granted) {
+    Verdict verdict = open_fast(cx, index, hash, segment, options, reuse, wish);
+    if (verdict.tcb != nullptr) return verdict;
+  }
   HalfOpen* half = listener.half_open < listener.backlog ? new_half_open(cx, segment.flow, hash, index) : nullptr;
   if (half == nullptr) return answer_with_cookie(cx, listener, segment, options);
   agree(cx, segment, options, reuse, half->handshake);
   ++cx.stats.passive_opens;
-  send_syn_ack(cx, *half);
+  send_syn_ack(cx, *half, wish.give ? wish.cookie.data() : nullptr);
   start_half_open_timer(cx, *half);
   return {};
 }

@@ -193,7 +193,8 @@ Flush send_new(Context& cx, Tcb& tcb, std::uint32_t in_flight) {
   while (!has(tcb, fin_sent)) {
     const Seq at = has(tcb, probe_out) ? tcb.snd_una : tcb.snd_nxt;
     const std::uint32_t unsent = distance(at, data_end);
-    const bool fin = has(tcb, fin_queued);
+    // A FIN waits for the end of the handshake (section 3.10.4); data does not, where it was opened fast.
+    const bool fin = has(tcb, fin_queued) && tcb.state != State::syn_received;
     if (unsent == 0 && !fin) break;
     const std::uint32_t usable = before(at, limit) ? distance(at, limit) : 0;
     const std::uint32_t mss = has(tcb, mss_unsettled) ? next_segment_room(cx, tcb, unsent, usable) : segment_room(tcb);

@@ -11,8 +11,9 @@ namespace handfast::tcp {
 void output(Context& cx, Tcb& tcb);
 
 /// SYN or SYN,ACK by state; also to send it again.
-void send_syn(Context& cx, Tcb& tcb);
-void send_syn_ack(Context& cx, HalfOpen& half);
+/// `cookie`: eight bytes that a SYN-ACK gives the client for Fast Open; null: none.
+void send_syn(Context& cx, Tcb& tcb, const std::byte* cookie = nullptr);
+void send_syn_ack(Context& cx, HalfOpen& half, const std::byte* cookie = nullptr);
 /// SYN,ACK whose sequence number is a cookie; keeps nothing.
 void send_cookie(Context& cx, const Listener& listener, const wire::Segment& syn, const Handshake& handshake,
                  std::uint32_t flow_sum);

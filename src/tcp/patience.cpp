@@ -13,16 +13,20 @@ constexpr std::uint16_t in_minutes = 0x8000;
 constexpr std::int64_t largest_field = 0x7fff;
 
 std::uint16_t to_tenths(Duration limit) {
-  return static_cast<std::uint16_t>(std::clamp<std::int64_t>(limit / 100ms + (limit % 100ms != Duration{0} ? 1 : 0), 0, endless - 1));
+  return static_cast<std::uint16_t>(
+      std::clamp<std::int64_t>(limit / 100ms + (limit % 100ms != Duration{0} ? 1 : 0), 0, endless - 1));
 }
 
 }  // namespace
 
 Duration give_up_after(const Context& cx, const Tcb& tcb) {
   switch (tcb.user_timeout_ds) {
-    case 0: return cx.config.tcp.r2_timeout;
-    case endless: return Duration::max();
-    default: return tcb.user_timeout_ds * Duration{100ms};
+    case 0:
+      return cx.config.tcp.r2_timeout;
+    case endless:
+      return Duration::max();
+    default:
+      return tcb.user_timeout_ds * Duration{100ms};
   }
 }
 
@@ -36,7 +40,8 @@ void note_retransmission(Context& cx, Tcb& tcb) {
 
 std::uint16_t encode_user_timeout(Duration timeout) {
   if (timeout > largest_field * Duration{1min}) return in_minutes | static_cast<std::uint16_t>(largest_field);
-  if (timeout > largest_field * Duration{1s}) return in_minutes | static_cast<std::uint16_t>((timeout + 1min - 1ns) / 1min);
+  if (timeout > largest_field * Duration{1s})
+    return in_minutes | static_cast<std::uint16_t>((timeout + 1min - 1ns) / 1min);
   return static_cast<std::uint16_t>(std::clamp<std::int64_t>((timeout + 1s - 1ns) / 1s, 1, largest_field));
 }
 
@@ -55,8 +60,10 @@ void take_user_timeout(const Context& cx, Tcb& tcb, std::uint16_t field) {
   tcb.peer_user_timeout = field;
   if (has(tcb, user_timeout_fixed)) return;
   // Section 3.1. validate() holds the lower limit above the largest RTO.
-  const Duration wanted = std::max(decode_user_timeout(advertised_user_timeout(cx, tcb)), decode_user_timeout(field));
-  tcb.user_timeout_ds = to_tenths(std::min(config.user_timeout_most, std::max(wanted, config.user_timeout_least)));
+  const Duration wanted =
+      std::max(decode_user_timeout(advertised_user_timeout(cx, tcb)), decode_user_timeout(field));
+  tcb.user_timeout_ds =
+      to_tenths(std::min(config.user_timeout_most, std::max(wanted, config.user_timeout_least)));
 }
 
 void choose_user_timeout(Context& cx, Tcb& tcb, Duration limit) {

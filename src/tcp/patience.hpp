@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// How long a peer may be silent: R1 and R2 (RFC 9293 section 3.8.3), the user timeout and its option (RFC 5482).
-// Layer: tcp. Knows nothing of which segment is sent again.
+// How long a peer may be silent: R1 and R2 (RFC 9293 section 3.8.3), the user timeout and its option (RFC
+// 5482). Layer: tcp. Knows nothing of which segment is sent again.
 #pragma once
 
 #include "tcp/context.hpp"
@@ -15,7 +15,8 @@ inline constexpr std::uint16_t endless = 0xffff;
 /// A segment was sent again after a time-out, tcb.backoff times now: at R1 the connection is in doubt.
 void note_retransmission(Context& cx, Tcb& tcb);
 
-/// The value of the option (RFC 5482 section 3.3): seconds, or minutes where those do not fit; never the reserved 0.
+/// The value of the option (RFC 5482 section 3.3): seconds, or minutes where those do not fit; never the
+/// reserved 0.
 [[nodiscard]] std::uint16_t encode_user_timeout(Duration timeout);
 [[nodiscard]] Duration decode_user_timeout(std::uint16_t field);
 /// What our next option says.

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "tcp/cookie_timestamp.hpp"
+#include "tcp/fast_open.hpp"
 #include "tcp/output.hpp"
 #include "tcp/patience.hpp"
 #include "tcp/receive_window.hpp"
@@ -91,7 +92,16 @@ bool reset_allowed(Context& cx) {
 
 }  // namespace
 
-void send_syn(Context& cx, Tcb& tcb) {
+namespace {
+void give_cookie(wire::TcpOptions& options, const std::byte* cookie) {
+  if (cookie == nullptr) return;
+  options.has_fast_open = true;
+  options.fast_open_cookie = cookie;
+  options.fast_open_length = sizeof(FastOpenCookie);
+}
+}  // namespace
+
+void send_syn(Context& cx, Tcb& tcb, const std::byte* cookie) {
   const bool answer = tcb.state != State::syn_sent;
   TxSegment* segment = bare_segment(cx, tcb.key, tcb.flow_sum, tcb.iss, answer ? tcb.rcv_nxt : Seq{},
                                     answer ? wire::syn | wire::ack : wire::syn, tos_of(tcb));
@@ -101,8 +111,13 @@ void send_syn(Context& cx, Tcb& tcb) {
   options.ts_val = ts_now(cx, tcb);
   options.ts_ecr = answer ? tcb.ts_recent : 0;
   if (cx.config.tcp.user_timeout_option) options.user_timeout = advertised_user_timeout(cx, tcb);
+  give_cookie(options, cookie);
+  // rfc7413 4.2.2: sent again it has neither option nor data.
+  const bool fast = !answer && has(tcb, fast_open) && !has(tcb, syn_retransmitted);
+  if (fast) [[unlikely]] offer_fast_open(cx, tcb, options);
   segment->window = syn_window(cx);
   segment->options_length = wire::write_options(segment->options.data(), options);
+  if (fast && options.fast_open_length != 0) [[unlikely]] put_syn_data(cx, tcb, *segment);
   if (answer) {
     tcb.rcv_adv = max(tcb.rcv_adv, tcb.rcv_nxt + segment->window);
     tcb.last_ack_sent = tcb.rcv_nxt;
@@ -110,7 +125,7 @@ void send_syn(Context& cx, Tcb& tcb) {
   }
 }
 
-void send_syn_ack(Context& cx, HalfOpen& half) {
+void send_syn_ack(Context& cx, HalfOpen& half, const std::byte* cookie) {
   const Handshake& h = half.handshake;
   TxSegment* segment = bare_segment(cx, half.key, half.flow_sum, h.iss, h.irs + 1, wire::syn | wire::ack, tos_of(cx, half));
   if (segment == nullptr) return;
@@ -118,6 +133,7 @@ void send_syn_ack(Context& cx, HalfOpen& half) {
   options.ts_val = cx.now_ms + h.ts_offset;
   options.ts_ecr = h.ts_recent;
   if (cx.config.tcp.user_timeout_option) options.user_timeout = encode_user_timeout(cx.config.tcp.user_timeout);
+  give_cookie(options, cookie);
   segment->window = syn_window(cx);
   half.handshake.rcv_wnd = segment->window;
   segment->options_length = wire::write_options(segment->options.data(), options);

@@ -17,12 +17,16 @@
 namespace handfast::tcp {
 
 struct Secrets {
-  explicit Secrets(Rng& rng)
+  /// `rng` is the shard's; `seed` all shards have in common: a Fast Open cookie comes back to any of them.
+  explicit Secrets(Rng& rng, std::uint64_t seed = 0)
       : isn{rng.next(), rng.next()},
         cookie{rng.next(), rng.next()},
         port{rng.next(), rng.next()},
-        flow{rng.next(), rng.next(), rng.next(), rng.next()} {}
-  SipKey isn, cookie, port;
+        flow{rng.next(), rng.next(), rng.next(), rng.next()} {
+    Rng common{seed ^ 0x6661737420646f6f};
+    fast_open = {common.next(), common.next()};
+  }
+  SipKey isn, cookie, port, fast_open;
   std::array<std::uint64_t, 4> flow;
 };
 

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "tcp/congestion.hpp"
+#include "tcp/fast_open.hpp"
 #include "tcp/lifetime.hpp"
 #include "tcp/output.hpp"
 #include "tcp/path_mtu.hpp"
@@ -135,8 +136,8 @@ Step check_rst(Arrival& a) {
   if (a.segment.seq != a.tcb.rcv_nxt) return challenge(a, Drop::tcp_rst_not_exact);
   ++a.cx.stats.resets_in;
   switch (a.tcb.state) {
-    case State::syn_received:  // of an active open; a passive one is a half-open entry
-      end_connection(a.cx, a.tcb, CloseReason::refused);
+    case State::syn_received:  // a passive one is a half-open entry, or was opened fast and the application knows of it
+      end_connection(a.cx, a.tcb, has(a.tcb, active_open) ? CloseReason::refused : CloseReason::reset_by_peer);
       break;
     case State::established:
     case State::fin_wait_1:
@@ -315,10 +316,22 @@ void update_window(Arrival& a) {
 
 bool fin_is_acked(const Tcb& tcb) { return has(tcb, fin_sent) && tcb.snd_una == tcb.snd_nxt; }
 
+/// The end of a fast-opened connection's handshake (RFC 7413 section 4.2.2): SND.UNA stands behind the SYN already, and
+/// data may be in flight. The application was told when it began.
+void end_fast_handshake(Arrival& a) {
+  Tcb& tcb = a.tcb;
+  leave_fast_open(a.cx, tcb, false);
+  if (has(tcb, rtt_timing)) sample_rtt(a, a.segment.ack);
+  if (has(tcb, syn_retransmitted)) tcb.cwnd = tcb.snd_mss;  // RFC 5681 section 3.1
+  tcb.backoff = 0;
+  tcb.progress_ms = a.cx.now_ms;
+  tcb.rtx_deadline = never;  // the flush starts it for the data that is in flight
+}
+
 /// SYN-RECEIVED -> ESTABLISHED.
 Step become_established(Arrival& a) {
   Tcb& tcb = a.tcb;
-  if (!after(a.segment.ack, tcb.snd_una) || after(a.segment.ack, tcb.snd_nxt)) {
+  if (before(a.segment.ack, tcb.iss + 1) || after(a.segment.ack, tcb.snd_nxt)) {
     send_reset_at_ack(a.cx, a.segment);
     return drop(a, Drop::tcp_unacceptable_ack);
   }
@@ -326,9 +339,11 @@ Step become_established(Arrival& a) {
   tcb.max_snd_wnd = std::max(tcb.max_snd_wnd, tcb.snd_wnd);
   tcb.snd_wl1 = a.segment.seq;
   tcb.snd_wl2 = a.segment.ack;
+  const bool fast = is_fast_opened(tcb);
+  if (fast) end_fast_handshake(a);
   set_state(tcb, State::established);
   ++a.cx.stats.established;
-  a.verdict.established = true;
+  a.verdict.established = !fast;
   mark_dirty(a.cx, tcb);
   if (has(tcb, fin_queued)) set_state(tcb, State::fin_wait_1);  // CLOSE came before (3.10.4)
   return Step::go_on;
@@ -408,11 +423,6 @@ void check_urgent(Arrival& a) {
 
 // --- seventh: text -----------------------------------------------------------------------------------------
 
-/// Memory for `length` bytes that may have to wait: accepted bytes must never be lost for want of a place.
-bool has_memory_for(const Context& cx, std::uint32_t length) {
-  return cx.chunks.capacity() - cx.chunks.in_use() >= chunks_for(length) &&
-         cx.receive_buffers.in_use() < cx.receive_buffers.capacity();
-}
 
 ReceiveBuffer* receive_buffer_of(Context& cx, Tcb& tcb, Seq unread) {
   if (tcb.receive == nullptr && (tcb.receive = cx.receive_buffers.allocate()) != nullptr) {
@@ -422,6 +432,9 @@ ReceiveBuffer* receive_buffer_of(Context& cx, Tcb& tcb, Seq unread) {
   return tcb.receive;
 }
 
+/// Full segments at the start of a connection that are acknowledged quickly.
+constexpr std::uint32_t quick_ack_segments = 16;
+
 /// The ranges that rcv_nxt has reached become ordinary unread bytes.
 void absorb_beyond(Context& cx, Tcb& tcb) {
   auto& beyond = tcb.receive->beyond;
@@ -430,6 +443,14 @@ void absorb_beyond(Context& cx, Tcb& tcb) {
     beyond.trim_below(cx.chunks, tcb.rcv_nxt);
   }
   if (beyond.empty()) tcb.receive->recent_count = 0;
+}
+
+/// Early in a connection the peer's window grows with our ACKs and may be one segment: where it says, by the lack of PSH,
+/// that more is to come, it is not made to wait for delayed_ack. What ends a message is not hurried: the answer takes the
+/// ACK along.
+bool wants_quick_ack(const Arrival& a) {
+  return !a.segment.has(wire::psh) && a.tcb.receive_wraps == 0 &&
+         distance(a.tcb.irs + 1, a.tcb.rcv_nxt) <= quick_ack_segments * a.tcb.rcv_mss;
 }
 
 void in_order_text(Arrival& a) {
@@ -464,7 +485,7 @@ void in_order_text(Arrival& a) {
   tcb.rcv_mss = static_cast<std::uint16_t>(std::max<std::uint32_t>(tcb.rcv_mss, std::min<std::uint32_t>(length, cx.local_mss)));
   // MUST-58 and SHLD-19: every second full segment at once, a filled gap at once (RFC 5681 section 4.2), else within
   // delayed_ack.
-  if (filled_gap || distance(tcb.last_ack_sent, tcb.rcv_nxt) >= 2u * tcb.rcv_mss) {
+  if (filled_gap || distance(tcb.last_ack_sent, tcb.rcv_nxt) >= 2u * tcb.rcv_mss || wants_quick_ack(a)) {
     set(tcb, ack_now);
     if (tunes_receive_window(cx, tcb)) tune_receive_window(cx, tcb, a.options, taken);
   } else {
@@ -598,7 +619,7 @@ void adopt_peer_options(Context& cx, Tcb& tcb, const wire::Segment& segment, con
 Step syn_sent_ack_and_rst(Arrival& a) {
   const wire::Segment& segment = a.segment;
   Tcb& tcb = a.tcb;
-  const bool acceptable_ack = segment.has(wire::ack) && segment.ack == tcb.iss + 1;
+  const bool acceptable_ack = segment.has(wire::ack) && after(segment.ack, tcb.iss) && before_eq(segment.ack, tcb.snd_nxt);
   // first
   if (segment.has(wire::ack) && !acceptable_ack) {
     send_reset_at_ack(a.cx, segment);
@@ -608,6 +629,7 @@ Step syn_sent_ack_and_rst(Arrival& a) {
   if (segment.has(wire::rst)) {
     if (!segment.has(wire::ack)) return drop(a, Drop::tcp_rst_not_exact);
     ++a.cx.stats.resets_in;
+    fast_open_failed(a.cx, tcb);
     end_connection(a.cx, tcb, CloseReason::refused);
     return Step::done;
   }
@@ -634,7 +656,9 @@ void syn_sent_syn(Arrival& a) {
     send_syn(cx, tcb);
     return;
   }
+  fast_open_answered(cx, tcb, segment, a.options);
   acknowledge(a, segment.ack);
+  if (tcb.snd_una != tcb.snd_nxt) take_back_syn_data(tcb);
   if (has(tcb, syn_retransmitted)) tcb.cwnd = tcb.snd_mss;  // RFC 5681 section 3.1
   set_state(tcb, State::established);
   ++cx.stats.established;
@@ -652,6 +676,10 @@ void syn_sent(Arrival& a) {
     drop(a, Drop::tcp_no_ack);
     return;
   }
+  if (a.options.is_authenticated) {  // not asked for, and not checked
+    drop(a, Drop::tcp_authentication);
+    return;
+  }
   // Data and FIN with the SYN are not taken; the peer sends them again (RFC 9293 allows to queue them).
   syn_sent_syn(a);
 }
@@ -665,25 +693,49 @@ bool is_known_syn_ack(Arrival& a) {
   return true;
 }
 
+/// The client did not get our SYN-ACK: again, as a half-open entry would.
+bool is_syn_of_fast_open(const Arrival& a) {
+  constexpr std::uint8_t control = wire::syn | wire::ack | wire::rst;
+  return has(a.tcb, syn_acked) && a.segment.seq == a.tcb.irs && (a.segment.flags & control) == wire::syn;
+}
+
+void answer_syn_again(Arrival& a) {
+  Tcb& tcb = a.tcb;
+  if (has(tcb, ts_enabled) && a.options.has_timestamps && is_earlier(tcb.ts_recent, a.options.ts_val)) tcb.ts_recent = a.options.ts_val;
+  set(tcb, syn_retransmitted);
+  clear(tcb, rtt_timing);
+  ++a.cx.stats.retransmits;
+  send_syn(a.cx, tcb);
+  drop(a, Drop::tcp_duplicate);
+}
+
 void otherwise(Arrival& a) {
   const bool opening = a.tcb.state == State::syn_received;
+  if (opening && is_syn_of_fast_open(a)) return answer_syn_again(a);
   if (!(opening && is_known_syn_ack(a))) {
     if (check_sequence(a) == Step::done) return;
     if (check_rst(a) == Step::done) return;
     if (check_syn(a) == Step::done) return;
   }
   if (check_ack(a) == Step::done) return;
+  if (opening && has(a.tcb, active_open) && a.tcb.snd_una != a.tcb.snd_nxt) take_back_syn_data(a.tcb);
   if (a.segment.has(wire::urg)) [[unlikely]] check_urgent(a);
   if (a.options.user_timeout != 0) [[unlikely]] take_user_timeout(a.cx, a.tcb, a.options.user_timeout);
   if (process_text(a) == Step::done) return;
   process_fin(a);
-  if (opening && a.verdict.established) announce_user_timeout(a.cx, a.tcb);
   const bool came_again = a.duplicate.left != a.duplicate.right;
   if (came_again && has(a.tcb, sack_enabled) && has(a.tcb, in_table)) answer_duplicate(a);
-  if (opening && a.verdict.established && has(a.tcb, keepalive_on) && !has(a.tcb, ended)) start_keepalive_timer(a.cx, a.tcb);
+  if (!opening || has(a.tcb, ended)) return;
+  announce_user_timeout(a.cx, a.tcb);
+  if (has(a.tcb, keepalive_on)) start_keepalive_timer(a.cx, a.tcb);
 }
 
 }  // namespace
+
+bool has_memory_for(const Context& cx, std::uint32_t length) {
+  return cx.chunks.capacity() - cx.chunks.in_use() >= chunks_for(length) &&
+         cx.receive_buffers.in_use() < cx.receive_buffers.capacity();
+}
 
 Verdict segment_arrives(Context& cx, Tcb& tcb, const wire::Segment& segment) {
   Verdict verdict;

@@ -46,6 +46,9 @@ TimeWaitVerdict segment_arrives_time_wait(Context& cx, std::uint32_t index, cons
 /// SYN-SENT (3.10.7.3) and all synchronised states (3.10.7.4).
 Verdict segment_arrives(Context& cx, Tcb& tcb, const wire::Segment& segment);
 
+/// Memory for `length` bytes that may have to wait: accepted bytes must never be lost for want of a place.
+[[nodiscard]] bool has_memory_for(const Context& cx, std::uint32_t length);
+
 /// Keeps bytes that the application did not take, [rcv_nxt - bytes, rcv_nxt). Room was made sure of before they were
 /// accepted; false when the application's callback has used it up since: the stream is broken then.
 [[nodiscard]] bool store_unread(Context& cx, Tcb& tcb, std::span<const std::byte> bytes);

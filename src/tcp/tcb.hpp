@@ -61,7 +61,8 @@ enum TcbFlag : std::uint64_t {
   cwnd_limited = bit(25),        ///< the last flush stopped at the congestion window (RFC 7661, in short)
   app_timer_due = bit(26),       ///< on_timer is owed
   starved = bit(27),             ///< in the list of those that wait for the shard's memory to send
-  syn_acked = bit(28),           ///< our SYN is acknowledged (snd_una passes iss again after 4 GiB, so numbers cannot tell)
+  syn_acked = bit(28),           ///< our SYN is acknowledged (snd_una passes iss again after 4 GiB, so numbers cannot tell);
+                                 ///< taken for it in SYN-RECEIVED where the connection was opened fast (RFC 7413)
   marked = bit(29),              ///< dscp is not 0: segments look at line 4 for it
   notice = bit(30),              ///< there is something that delivery looks at seldom (urgent data, a peer in doubt)
   dressed = bit(31),             ///< segments carry more than usual: URG, or the user timeout
@@ -82,7 +83,6 @@ enum TcbFlag : std::uint64_t {
   user_timeout_due = bit(43),    ///< the next segment carries our user timeout (RFC 5482)
   user_timeout_fixed = bit(44),  ///< the application chose it: CHANGEABLE is false
   fast_open = bit(45),           ///< active: the SYN asks for a cookie or carries data (RFC 7413)
-  fast_opened = bit(46),         ///< passive, in SYN-RECEIVED with data delivered; in its listener's count
 };
 
 [[nodiscard]] constexpr std::uint64_t flag_if(bool condition, TcbFlag flag) { return condition ? flag : std::uint64_t{0}; }
@@ -161,7 +161,6 @@ struct alignas(64) Tcb {
   std::uint16_t peer_user_timeout = 0;  // REMOTE_UTO as in the option; 0: none came
   std::uint16_t keepalive_idle_s = 0, keepalive_interval_s = 0;  // 0: the shard's
   std::uint8_t keepalive_probes = 0;                             // 0: the shard's
-  std::uint32_t more_flags = 0;       // TcbMoreFlag
   std::uint32_t rcv_limit = 0;        // most bytes that may wait for the application; only grows
   Seq rcv_mark;                       // first byte not taken when the measured round trip began
   std::uint32_t rcv_mark_time = 0;    // that moment: milliseconds as in our timestamps, or microseconds without them

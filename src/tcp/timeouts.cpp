@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "tcp/fast_open.hpp"
 #include "tcp/lifetime.hpp"
 #include "tcp/output.hpp"
 #include "tcp/rack.hpp"
@@ -38,6 +39,7 @@ void syn_timeout(Context& cx, Tcb& tcb) {
   }
   count_backoff(tcb);
   note_retransmission(cx, tcb);
+  fast_open_failed(cx, tcb);
   set(tcb, syn_retransmitted);
   clear(tcb, rtt_timing);
   ++cx.stats.retransmits;
@@ -57,6 +59,10 @@ void tail_probe(Context& cx, Tcb& tcb, Flight& flight) {
 }
 
 void retransmission_timeout(Context& cx, Tcb& tcb) {
+  if (is_fast_opened(tcb)) {
+    fast_open_timeout(cx, tcb);
+    return;
+  }
   if (!has(tcb, syn_acked)) {
     syn_timeout(cx, tcb);
     return;

@@ -15,6 +15,8 @@ void urgent_arrives(Tcb& tcb, Seq end);
 void mark_urgent(Context& cx, Tcb& tcb);
 
 /// First byte that the application has not taken.
-[[nodiscard]] inline Seq first_unread(const Tcb& tcb) { return tcb.receive != nullptr ? tcb.receive->unread : text_end(tcb); }
+[[nodiscard]] inline Seq first_unread(const Tcb& tcb) {
+  return tcb.receive != nullptr ? tcb.receive->unread : text_end(tcb);
+}
 
 }  // namespace handfast::tcp

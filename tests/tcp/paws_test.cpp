@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// RFC 7323: timestamps on every segment, which value is echoed, PAWS, clocks that wrap and connections that sleep.
-// Layer: tests of the protocol, through frames alone.
+// RFC 7323: timestamps on every segment, which value is echoed, PAWS, clocks that wrap and connections that
+// sleep. Layer: tests of the protocol, through frames alone.
 #include <gtest/gtest.h>
 
 #include <string>
@@ -36,7 +36,8 @@ struct Clocked {
   std::uint32_t base, mine = 0;
 };
 
-// --- section 3.2 ----------------------------------------------------------------------------------------------
+// --- section 3.2
+// ----------------------------------------------------------------------------------------------
 
 // rfc7323 3.2
 TEST(Timestamps, segment_without_them__dropped_silently_and_counted) {
@@ -134,7 +135,8 @@ TEST(Timestamps, on_every_segment_once_agreed_on) {
   while (auto p = t.peer.poll()) EXPECT_TRUE(p->ts) << p->text();
 }
 
-// --- section 5.2: resets -----------------------------------------------------------------------------------------
+// --- section 5.2: resets
+// -----------------------------------------------------------------------------------------
 
 // rfc7323 5.2
 TEST(Timestamps, rst_of_an_abort__carries_them) {
@@ -166,7 +168,8 @@ TEST(Paws, rst_with_an_old_value__counts_and_one_that_is_challenged_teaches_noth
   EXPECT_EQ(c.t.app.reason(), CloseReason::reset_by_peer);
 }
 
-// --- section 4.3: what is echoed --------------------------------------------------------------------------------
+// --- section 4.3: what is echoed
+// --------------------------------------------------------------------------------
 
 // rfc7323 4.3 (A)
 TEST(Echo, delayed_acks__the_earliest_unacknowledged_segment) {
@@ -210,7 +213,8 @@ TEST(Echo, old_duplicate_that_is_not_before_ts_recent__does_not_move_it_beyond_w
   EXPECT_EQ(c.echo(), 1u);
 }
 
-// --- section 5.3: PAWS ----------------------------------------------------------------------------------------
+// --- section 5.3: PAWS
+// ----------------------------------------------------------------------------------------
 
 // rfc7323 5.3 R1
 TEST(Paws, old_value__is_answered_and_dropped) {
@@ -272,7 +276,8 @@ TEST(Paws, gap_filled_by_a_later_copy__what_was_queued_counts) {
   drain(c.t.peer);
 }
 
-// --- the handshake ----------------------------------------------------------------------------------------------
+// --- the handshake
+// ----------------------------------------------------------------------------------------------
 
 // rfc7323 4.3: found as a first RTT sample of the peer that was as long as its SYN had been lost
 TEST(HalfOpenTimestamps, syn_again_with_a_newer_value__is_what_is_echoed) {
@@ -298,7 +303,8 @@ TEST(HalfOpenTimestamps, old_duplicate_of_the_syn__changes_nothing) {
   EXPECT_TRUE(answer.wscale);
 }
 
-// rfc7323 3.2: TSopt in a SYN-ACK only if it was in the SYN; a peer that tries again without is taken by its word
+// rfc7323 3.2: TSopt in a SYN-ACK only if it was in the SYN; a peer that tries again without is taken by its
+// word
 TEST(HalfOpenTimestamps, syn_again_without_options__they_are_off) {
   Trace t;
   t.listen();

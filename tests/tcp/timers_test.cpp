@@ -139,6 +139,74 @@ TEST(KeepAlive, the_peers_probe__is_answered) {
   EXPECT_EQ(t.app.received(), "");
 }
 
+// MUST-29
+TEST(KeepAlive, probes_unanswered_but_for_the_last__the_connection_lives) {
+  Trace t{quick_keepalive()};
+  t.listen();
+  t.peer.open();
+  t.advance(10s + 2 * 2s);
+  EXPECT_EQ(drain(t.peer), 3);
+  t.peer.ack();
+  t.advance(9s);
+  EXPECT_EQ(t.state(), State::established);
+  EXPECT_EQ(drain(t.peer), 0) << "and the count starts over";
+  t.advance(1s);
+  EXPECT_EQ(drain(t.peer), 1);
+  t.advance(4s);
+  EXPECT_EQ(t.state(), State::established);
+  drain(t.peer);
+}
+
+// MUST-24, MUST-27
+TEST(KeepAlive, times_of_a_connections_own__and_the_other_keeps_the_configured_ones) {
+  Trace t{quick_keepalive()};
+  t.listen();
+  t.peer.open();
+  auto other = t.another_peer(41000);
+  other->open();
+  const ConnId first = t.app.opened.front(), second = t.app.opened.back();
+  t.core().find(first)->set_keepalive({.idle = 30s, .interval = 5s, .probes = 2});
+  t.advance(30s + 2 * 5s - 1ms);
+  EXPECT_TRUE(t.app.records[second].closed);
+  EXPECT_FALSE(t.app.records[first].closed);
+  EXPECT_EQ(drain(t.peer), 2);
+  t.advance(1ms);
+  EXPECT_EQ(t.app.records[first].closed, CloseReason::keepalive_timed_out);
+  t.peer.expect().rst_ack();
+  drain(*other);
+}
+
+TEST(KeepAlive, times_of_zero__as_configured__and_below_a_second__a_second) {
+  Trace t{quick_keepalive()};
+  t.listen();
+  t.peer.open();
+  t.with([](Conn& c) { c.set_keepalive(KeepAlive{}); });
+  EXPECT_EQ(t.advance_to_frame(1min), 10s);
+  t.peer.expect().seq(0);
+  t.peer.ack();
+  t.with([](Conn& c) { c.set_keepalive({.idle = 1ms, .interval = {}, .probes = 0}); });
+  EXPECT_EQ(t.advance_to_frame(1min), 1s);
+  t.peer.expect().seq(0);
+}
+
+// MAY-6
+TEST(KeepAlive, garbage_byte__when_the_peer_needs_one) {
+  CoreConfig config = quick_keepalive();
+  config.tcp.keepalive_garbage = true;
+  Trace t{config};
+  t.listen();
+  t.peer.open();
+  t.with([](Conn& c) { c.send("x"); });
+  t.peer.expect().data("x");
+  t.peer.ack();
+  t.advance_to_frame(1min);
+  t.peer.expect().flags(ACK).seq(1).length(1);
+  t.peer.ack();
+  EXPECT_EQ(t.state(), State::established);
+  t.with([](Conn& c) { c.send("y"); });
+  t.peer.expect().flags(ACK).seq(2).data("y");
+}
+
 TEST(AppTimer, fires_once_and_exactly) {
   Trace t;
   t.listen();

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Urgent data: RFC 9293 section 3.8.5 and 3.10.7.4 sixth, RFC 6093: a mark in the stream, told at once, whatever its
-// distance. Layer: tests of the protocol, through frames alone.
+// Urgent data: RFC 9293 section 3.8.5 and 3.10.7.4 sixth, RFC 6093: a mark in the stream, told at once,
+// whatever its distance. Layer: tests of the protocol, through frames alone.
 #include <gtest/gtest.h>
 
 #include <string>
 #include <vector>
 
+#include "shard/shard.hpp"
 #include "support/pair.hpp"
 #include "support/peer.hpp"
 
@@ -157,7 +158,12 @@ TEST(UrgentIn, caught_up__nothing_of_it_is_left) {
   t.peer.ack().data("later");
   t.peer.ack().data("x").urgent(1);
   EXPECT_EQ(t.app.record().urgent, 2) << "a new stretch is told of anew";
-  EXPECT_EQ(t.app.received(), "nowlaterx");
+  t.peer.ack().data("y");
+  const tcp::Tcb* tcb = t.core().shard().find(t.app.last());
+  ASSERT_TRUE(tcb);
+  EXPECT_FALSE(tcp::has(*tcb, tcp::notice)) << "or 2^31 bytes on the pointer would be ahead again";
+  EXPECT_EQ(tcb->more_flags, 0u);
+  EXPECT_EQ(t.app.received(), "nowlaterxy");
   drain(t.peer);
 }
 
@@ -177,7 +183,8 @@ TEST(UrgentOut, send_urgent__flag_and_pointer_to_the_byte_behind) {
   t.peer.expect().flags(ACK).data("after");
 }
 
-// rfc9293 3.8.5: "carried in all segments" as long as it is ahead; also in those sent again, and not in those behind
+// rfc9293 3.8.5: "carried in all segments" as long as it is ahead; also in those sent again, and not in those
+// behind
 TEST(UrgentOut, every_segment_before_the_end_has_it__those_behind_do_not) {
   Trace t;
   t.listen();
@@ -192,7 +199,9 @@ TEST(UrgentOut, every_segment_before_the_end_has_it__those_behind_do_not) {
       got.emplace_back(p->seq - t.peer.irs, p->has(URG) ? static_cast<int>(p->urgent) : -1);
   };
   collect();
-  EXPECT_EQ(got, (std::vector<std::pair<std::uint32_t, int>>{{1, 3000}, {1461, 1540}, {2921, 80}, {4381, -1}})) << "Nagle holds the rest";
+  EXPECT_EQ(got,
+            (std::vector<std::pair<std::uint32_t, int>>{{1, 3000}, {1461, 1540}, {2921, 80}, {4381, -1}}))
+      << "Nagle holds the rest";
   got.clear();
   t.peer.ack().ack(1461);
   t.advance_to_frame(5s);  // lost: it comes again

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// How long a silent peer is borne: R1 and R2 (RFC 9293 section 3.8.3), the user timeout and its option (RFC 5482).
-// Layer: tests of the protocol, through frames alone.
+// How long a silent peer is borne: R1 and R2 (RFC 9293 section 3.8.3), the user timeout and its option (RFC
+// 5482). Layer: tests of the protocol, through frames alone.
 #include <gtest/gtest.h>
 
 #include <string>
@@ -35,7 +35,8 @@ Duration time_to_give_up(Trace& t) {
   return t.elapsed() - begin;
 }
 
-// --- R1 ---------------------------------------------------------------------------------------------------------
+// --- R1
+// ---------------------------------------------------------------------------------------------------------
 
 // MUST-20 (b), SHLD-9, SHLD-10
 TEST(R1, third_retransmission__application_told_once_and_counted) {
@@ -89,7 +90,8 @@ TEST(R1, neighbour__is_asked_for_again) {
   ASSERT_EQ(t.other_frames.size(), 1u) << "an ARP request";
   EXPECT_EQ(t.other_frames[0][12], std::byte{0x08});
   EXPECT_EQ(t.other_frames[0][13], std::byte{0x06});
-  EXPECT_EQ(t.other_frames[0][0], Trace::peer_mac.bytes[0] == 0x02 ? std::byte{0x02} : std::byte{0}) << "asked directly";
+  EXPECT_EQ(t.other_frames[0][0], Trace::peer_mac.bytes[0] == 0x02 ? std::byte{0x02} : std::byte{0})
+      << "asked directly";
   t.other_frames.clear();
   drain(t.peer);
 }
@@ -120,7 +122,8 @@ TEST(R1, closing_in_the_callback__is_fine) {
   drain(t.peer);
 }
 
-// --- R2 ---------------------------------------------------------------------------------------------------------
+// --- R2
+// ---------------------------------------------------------------------------------------------------------
 
 // MUST-20 (c), SHLD-11
 TEST(R2, default__more_than_100_seconds) {
@@ -169,7 +172,8 @@ TEST(R2, user_timeout__does_not_touch_the_syn) {
   drain(t.peer);
 }
 
-// --- the option's value -----------------------------------------------------------------------------------------
+// --- the option's value
+// -----------------------------------------------------------------------------------------
 
 // rfc5482 3.3, 3.4
 TEST(UserTimeoutValue, seconds_then_minutes__never_the_reserved_zero) {
@@ -187,7 +191,8 @@ TEST(UserTimeoutValue, seconds_then_minutes__never_the_reserved_zero) {
   EXPECT_EQ(decode_user_timeout(0xffff), 32767min);
 }
 
-// --- off by default ----------------------------------------------------------------------------------------------
+// --- off by default
+// ----------------------------------------------------------------------------------------------
 
 // rfc5482 3.1
 TEST(UserTimeoutOption, off__neither_sent_nor_obeyed) {
@@ -202,7 +207,8 @@ TEST(UserTimeoutOption, off__neither_sent_nor_obeyed) {
   EXPECT_EQ(t.conn().stats().peer_user_timeout, Duration{0});
 }
 
-// --- on ------------------------------------------------------------------------------------------------------------
+// --- on
+// ------------------------------------------------------------------------------------------------------------
 
 // rfc5482 3: in the SYN-ACK, and in the first segment without SYN
 TEST(UserTimeoutOption, passive__in_the_syn_ack_and_in_the_first_segment_behind_it) {
@@ -243,7 +249,8 @@ TEST(UserTimeoutOption, received__the_larger_of_both_within_the_limits) {
     std::uint16_t field;
     Duration used;
   };
-  for (const Row& row : {Row{120, 300s}, Row{400, 400s}, Row{5000, 1000s}, Row{0x8000 | 10, 600s}, Row{1, 300s}}) {
+  for (const Row& row :
+       {Row{120, 300s}, Row{400, 400s}, Row{5000, 1000s}, Row{0x8000 | 10, 600s}, Row{1, 300s}}) {
     Trace t{with_option()};
     t.listen();
     t.peer.open();
