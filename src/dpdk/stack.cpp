@@ -58,6 +58,7 @@ dpdk::PortOptions port_options(const StackConfig& config) {
   dpdk::PortOptions options;
   options.queues = config.cores;
   options.mtu = config.core.link.mtu;
+  options.segmentation = config.segmentation;
   if (config.mac_given) options.mac = config.core.link.mac;
   return options;
 }
