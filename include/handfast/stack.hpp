@@ -24,7 +24,7 @@ struct StackConfig {
   std::vector<std::string> eal_args; ///< given to EAL last, so they win
   bool telemetry = false;            ///< DPDK's telemetry socket
   /// The port cuts large TCP segments, where it can (TSO); over a ring pair they are handed over whole. Its buffers are
-  /// 16 KiB then: 128 MiB for each core.
+  /// 16 KiB then, 4096 of them for each core.
   bool segmentation = false;
 
   /// --dev, --address, --gateway, --cores, --mac, --mtu, and after `--` EAL's own. Prints nothing.
