@@ -61,6 +61,9 @@ void add_port_options(CLI::App& app, StackConfig& config) {
   };
   add_parsed(app, "--mac", link.mac, mac, "MAC", "Instead of the port's own")->group(group);
   add_number(app, "--mtu", link.mtu, 576, 9216, "Bytes of an IP datagram, 1500")->group(group);
+  app.add_flag("--segmentation", config.segmentation,
+               "Large TCP segments are cut by the port, where it can; over a ring they cross whole")
+      ->group(group);
   add_number(app, "--cores", config.cores, 1, 64, "Cores, each with its own queue, connections and timers")
       ->group(group);
 }

@@ -23,6 +23,9 @@ struct StackConfig {
   bool mac_given = false;            ///< core.link.mac is the user's, not to be replaced by the port's
   std::vector<std::string> eal_args; ///< given to EAL last, so they win
   bool telemetry = false;            ///< DPDK's telemetry socket
+  /// The port cuts large TCP segments, where it can (TSO); over a ring pair they are handed over whole. Its buffers are
+  /// 16 KiB then, 4096 of them for each core.
+  bool segmentation = false;
 
   /// --dev, --address, --gateway, --cores, --mac, --mtu, and after `--` EAL's own. Prints nothing.
   [[nodiscard]] static Expected<StackConfig> from_args(int argc, const char* const* argv);

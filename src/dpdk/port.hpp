@@ -28,7 +28,8 @@ struct PortOptions {
   std::uint16_t mtu = 0;            ///< bytes of an IP packet; 0: 1500, or less where the port has less
   std::optional<MacAddress> mac{};  ///< absent: the device's, or a random local one
   bool offloads = true;             ///< let the port do the checksums that it can
-  bool segmentation = false;        ///< TSO, where the port can; makes the buffers larger
+  bool segmentation = false;        ///< TSO, where the port can; a ring hands large segments over whole. Either makes
+                                    ///< the buffers larger (16 KiB, where buffer_bytes does not say)
   Duration peer_wait = std::chrono::seconds{10};  ///< for the socket of virtio and of a memif client
   const std::atomic<bool>* stop = nullptr;        ///< ends the wait early when it turns true
 };
@@ -42,7 +43,7 @@ struct Rss {
 
 /// What a queue's I/O object has to know of its port.
 struct PortTraits {
-  std::uint8_t tx_offloads = 0;  ///< wire::TxOffload bits that the port does
+  std::uint8_t tx_offloads = 0;  ///< wire::TxOffload bits that the port does, tx_whole among them
   bool rx_ip_checksum = false;   ///< flags on the IP header's sum may be believed
   bool rx_tcp_checksum = false;  ///< and those on TCP's
   bool rx_none_is_good = false;  ///< NONE: intact, but without a sum in the data (vhost, virtio, tap)

@@ -75,7 +75,8 @@ Expected<Ends> make_ends(const PortSpec& spec, const PortOptions& options) {
   }
   // One pool for both ends: what one end receives it can send again at once.
   const auto mtu = options.mtu != 0 ? options.mtu : 1500u;
-  const std::uint32_t room = options.buffer_bytes != 0 ? options.buffer_bytes : std::max(2048u, mtu + 64u);
+  const std::uint32_t usual = options.segmentation ? segmentation_frame_bytes : std::max(2048u, mtu + 64u);
+  const std::uint32_t room = options.buffer_bytes != 0 ? options.buffer_bytes : usual;
   auto pool =
       PacketPool::create({.buffers = 2 * options.queues * options.buffers_per_queue, .frame_bytes = room});
   if (!pool) return tl::unexpected(pool.error());

@@ -17,7 +17,6 @@ namespace {
 
 constexpr std::uint32_t usual_mtu = 1500;
 constexpr std::uint32_t usual_frame_bytes = 2048;
-constexpr std::uint32_t segmentation_frame_bytes = 16384;
 constexpr std::uint32_t ethernet_overhead = 14 + 4;  // header and frame check sequence
 constexpr std::uint32_t link_overhead = 14 + 4 + 4;  // Ethernet header, VLAN tag, frame check sequence
 
@@ -97,6 +96,8 @@ rte_eth_conf choose_offloads(Port::State& state) {
   if ((on & RTE_ETH_TX_OFFLOAD_IPV4_CKSUM) != 0) traits.tx_offloads |= wire::tx_ip_checksum;
   if ((on & RTE_ETH_TX_OFFLOAD_TCP_CKSUM) != 0) traits.tx_offloads |= wire::tx_tcp_checksum;
   if ((on & RTE_ETH_TX_OFFLOAD_TCP_TSO) != 0) traits.tx_offloads |= wire::tx_tcp_segmentation;
+  // Both ends of a ring are made together, with the same options: what one sends whole the other takes.
+  if (state.spec.kind == PortKind::ring && state.options.segmentation) traits.tx_offloads |= wire::tx_whole;
   traits.rx_ip_checksum = (conf.rxmode.offloads & RTE_ETH_RX_OFFLOAD_IPV4_CKSUM) != 0;
   traits.rx_tcp_checksum = (conf.rxmode.offloads & RTE_ETH_RX_OFFLOAD_TCP_CKSUM) != 0;
   traits.rx_none_is_good = state.spec.kind == PortKind::vhost || state.spec.kind == PortKind::virtio ||

@@ -47,6 +47,9 @@ struct Port::State {
   void stop();
 };
 
+/// Room for a frame where the port takes larger ones than go over the wire.
+inline constexpr std::uint32_t segmentation_frame_bytes = 16384;
+
 /// Configures and starts the device state.id: pool, queues, offloads, RSS, MAC.
 [[nodiscard]] Expected<void> start_device(Port::State& state);
 

@@ -33,9 +33,13 @@ Expected<Eal*> shared_eal(const dpdk::EalOptions& options) {
   return eal.get();
 }
 
+/// Fewer than of the usual size: each holds eight times as much.
+constexpr std::uint32_t large_buffers_per_queue = 4096;
+
 std::uint32_t memory_for(const StackConfig& config, std::uint32_t ports) {
-  // Packet buffers, rings and DPDK's own: about 24 MiB a queue and a floor. Tables are no part of this.
-  return 128 + 48 * ports * config.cores;
+  // Packet buffers, rings and DPDK's own: about 24 MiB a queue and a floor; large buffers are some 68. Tables are no part
+  // of this.
+  return 128 + (config.segmentation ? 112 : 48) * ports * config.cores;
 }
 
 dpdk::EalOptions eal_options(const StackConfig& config, unsigned threads, std::uint32_t ports) {
@@ -58,6 +62,8 @@ dpdk::PortOptions port_options(const StackConfig& config) {
   dpdk::PortOptions options;
   options.queues = config.cores;
   options.mtu = config.core.link.mtu;
+  options.segmentation = config.segmentation;
+  if (config.segmentation) options.buffers_per_queue = large_buffers_per_queue;
   if (config.mac_given) options.mac = config.core.link.mac;
   return options;
 }

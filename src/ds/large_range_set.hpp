@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// A bounded set of sequence numbers as sorted, disjoint, half-open ranges: a few in the object, more of them in blocks of
-// a pool, a tree of two levels. Layer: ds; knows of the pool that it hands out blocks, and of a block its size.
+// A bounded set of sequence numbers as sorted, disjoint, half-open ranges: a few in the object, more of them
+// in blocks of a pool, a tree of two levels. Layer: ds; knows of the pool that it hands out blocks, and of a
+// block its size.
 //
-// Finding is two binary searches; adding or taking away moves at most one block's bytes and one index's. Neighbours that
-// would fit into half a block are merged, so that no order of insertions leaves many blocks nearly empty.
+// Finding is two binary searches; adding or taking away moves at most one block's bytes and one index's.
+// Neighbours that would fit into half a block are merged, so that no order of insertions leaves many blocks
+// nearly empty.
 #pragma once
 
 #include <algorithm>
@@ -21,8 +23,8 @@
 
 namespace handfast::ds {
 
-/// `Pool` has allocate(), null when it is empty, and free(). Whoever owns the set calls clear(pool) in the end; all of it
-/// lies within less than 2^31.
+/// `Pool` has allocate(), null when it is empty, and free(). Whoever owns the set calls clear(pool) in the
+/// end; all of it lies within less than 2^31.
 template <class Pool, unsigned Inline, unsigned Max>
 class LargeRangeSet {
   using Block = std::remove_pointer_t<decltype(std::declval<Pool&>().allocate())>;
@@ -42,8 +44,8 @@ class LargeRangeSet {
   /// Blocks that one insert() may take.
   static constexpr unsigned blocks_of_insert = 2;
 
-  /// [left, right), merged with every range that it overlaps or touches. `full`: Max is reached or the pool is empty, and
-  /// nothing changed.
+  /// [left, right), merged with every range that it overlaps or touches. `full`: Max is reached or the pool
+  /// is empty, and nothing changed.
   Insert insert(Pool& pool, Seq left, Seq right) {
     HF_DEBUG_ASSERT(before_eq(left, right));
     if (left == right) return Insert::duplicate;
@@ -141,7 +143,9 @@ class LargeRangeSet {
   [[nodiscard]] Leaf* index() const { return reinterpret_cast<Leaf*>(index_); }
   [[nodiscard]] Leaf& leaf(unsigned i) const { return index()[i]; }
   static Range* ranges_in(Block* block) { return reinterpret_cast<Range*>(block); }
-  [[nodiscard]] Range* ranges(unsigned i) { return index_ == nullptr ? few_.data() : ranges_in(leaf(i).block); }
+  [[nodiscard]] Range* ranges(unsigned i) {
+    return index_ == nullptr ? few_.data() : ranges_in(leaf(i).block);
+  }
   [[nodiscard]] const Range* ranges(unsigned i) const {
     return index_ == nullptr ? few_.data() : ranges_in(leaf(i).block);
   }
@@ -177,7 +181,8 @@ class LargeRangeSet {
 
   Insert insert_before(Pool& pool, Place place, Range range) {
     if (count_ == Max) return Insert::full;
-    if (place.leaf == leaves() && place.leaf != 0) place = {place.leaf - 1, count_of(place.leaf - 1)};  // behind the last
+    if (place.leaf == leaves() && place.leaf != 0)
+      place = {place.leaf - 1, count_of(place.leaf - 1)};  // behind the last
     const unsigned room = index_ == nullptr ? Inline : leaf_ranges;
     if (count_ != 0 && count_of(place.leaf) == room) {
       if (index_ == nullptr ? !move_out(pool) : !split(pool, place)) return Insert::full;
@@ -208,8 +213,8 @@ class LargeRangeSet {
     return true;
   }
 
-  /// Makes room in a full leaf; `place` follows. At its very end a new leaf begins instead: so those that are filled in
-  /// order stay full.
+  /// Makes room in a full leaf; `place` follows. At its very end a new leaf begins instead: so those that are
+  /// filled in order stay full.
   bool split(Pool& pool, Place& place) {
     if (leaves_ == most_leaves) return false;
     Block* const block = pool.allocate();
@@ -249,14 +254,16 @@ class LargeRangeSet {
       if (emptied++ == 0) first_emptied = i;  // they are next to each other: whole ones between two cut ones
     }
     if (emptied != 0) remove_leaves(first_emptied, emptied);
-    merge_with_next(pool, place.leaf + 1);  // what was cut at the end, what was cut at its start, and what stands before
+    merge_with_next(
+        pool, place.leaf + 1);  // what was cut at the end, what was cut at its start, and what stands before
     merge_with_next(pool, place.leaf);
     if (place.leaf != 0) merge_with_next(pool, place.leaf - 1);
     if (leaves_ == 0 || (leaves_ == 1 && count_ <= Inline / 2)) move_in(pool);
   }
 
   void remove_leaves(unsigned first, unsigned n) {
-    std::memmove(static_cast<void*>(index() + first), index() + first + n, (leaves_ - first - n) * sizeof(Leaf));
+    std::memmove(static_cast<void*>(index() + first), index() + first + n,
+                 (leaves_ - first - n) * sizeof(Leaf));
     leaves_ -= n;
   }
 
@@ -264,7 +271,8 @@ class LargeRangeSet {
     if (i + 1 >= leaves_) return;
     Leaf &l = leaf(i), &gone = leaf(i + 1);
     if (l.count + gone.count > leaf_ranges / 2) return;
-    std::memcpy(static_cast<void*>(ranges_in(l.block) + l.count), ranges_in(gone.block), gone.count * sizeof(Range));
+    std::memcpy(static_cast<void*>(ranges_in(l.block) + l.count), ranges_in(gone.block),
+                gone.count * sizeof(Range));
     l.count += gone.count;
     pool.free(gone.block);
     remove_leaves(i + 1, 1);

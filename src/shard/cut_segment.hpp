@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// One described segment of many frames' payload, cut into segments that fit: what a port with segmentation would do, in
-// software. Layer: shard. Knows nothing of frames; copies no payload.
+// One described segment of many frames' payload, cut into segments that fit: what a port with segmentation
+// would do, in software. Layer: shard. Knows nothing of frames; copies no payload.
 #pragma once
 
 #include <algorithm>

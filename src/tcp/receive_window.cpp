@@ -5,16 +5,16 @@
 namespace handfast::tcp {
 namespace {
 
-/// The window is so many times what was taken in the last round trip: a sender in slow start doubles in this one, and
-/// the ACKs of this one let it double again before the next is measured.
+/// The window is so many times what was taken in the last round trip: a sender in slow start doubles in this
+/// one, and the ACKs of this one let it double again before the next is measured.
 constexpr std::uint32_t growth_factor = 4;
 /// And so many segments more, so that a slow start of few segments is not measured by their granularity.
 constexpr std::uint32_t slack_segments = 16;
 /// Assumed of a peer whose round trip is not known: its SYN was retransmitted, and it has no timestamps.
 constexpr std::uint32_t unknown_round_trip_us = 200000;
 
-/// Windows stop growing while half of the shard's memory is held, and while three quarters are, nobody is offered more
-/// than at first. What is offered already stays offered.
+/// Windows stop growing while half of the shard's memory is held, and while three quarters are, nobody is
+/// offered more than at first. What is offered already stays offered.
 bool memory_is_short(const Context& cx) { return cx.chunks.in_use() > cx.chunks.capacity() / 2; }
 bool memory_is_scarce(const Context& cx) { return cx.chunks.in_use() > cx.chunks.capacity() / 4 * 3; }
 
@@ -30,8 +30,9 @@ void begin_round(const Context& cx, Tcb& tcb, Seq taken) {
   tcb.rcv_mark_time = has(tcb, ts_enabled) ? ts_now(cx, tcb) : cx.now_us;
 }
 
-/// With timestamps: the peer echoes what we sent when the round began; too soon by what is left of that millisecond, but
-/// for a round that begins with one. Without: the round trip that our own segments have measured is over.
+/// With timestamps: the peer echoes what we sent when the round began; too soon by what is left of that
+/// millisecond, but for a round that begins with one. Without: the round trip that our own segments have
+/// measured is over.
 bool round_is_over(const Context& cx, const Tcb& tcb, const wire::TcpOptions& options) {
   if (has(tcb, ts_enabled))
     return options.has_timestamps && static_cast<std::int32_t>(options.ts_ecr - tcb.rcv_mark_time) >= 0;
@@ -52,9 +53,10 @@ std::uint16_t window_field(Context& cx, Tcb& tcb) {
   if (space > window && space - window >= std::min<std::uint32_t>(limit / 2, tcb.rcv_mss)) window = space;
   const std::uint8_t shift = shift_of(tcb);
   const std::uint32_t granule = 1u << shift, below = granule - 1;
-  // Rounded up, or the right edge would creep back by the bits that the shift drops. But not past the limit: a peer whose
-  // segments are smaller than the granule would push the edge before it for ever, and nothing would bound what is held.
-  // Then the edge that is said is a little short of the one that holds (rfc7323 2.4).
+  // Rounded up, or the right edge would creep back by the bits that the shift drops. But not past the limit:
+  // a peer whose segments are smaller than the granule would push the edge before it for ever, and nothing
+  // would bound what is held. Then the edge that is said is a little short of the one that holds
+  // (rfc7323 2.4).
   std::uint32_t field = (window + below) >> shift;
   if ((field << shift) + unread_bytes(tcb) > ((limit + below) & ~below)) field = window >> shift;
   field = std::min<std::uint32_t>(field, 65535);
@@ -79,8 +81,8 @@ void tune_receive_window(Context& cx, Tcb& tcb, const wire::TcpOptions& options,
   }
   const std::uint32_t most = has(tcb, wscale_enabled) ? cx.config.tcp.receive_buffer : syn_receive_window(cx);
   if (tcb.rcv_limit >= most || !round_is_over(cx, tcb, options)) return;
-  const std::uint64_t wanted =
-      std::uint64_t{growth_factor} * distance(tcb.rcv_mark, taken) + slack_segments * std::uint32_t{tcb.rcv_mss};
+  const std::uint64_t wanted = std::uint64_t{growth_factor} * distance(tcb.rcv_mark, taken) +
+                               slack_segments * std::uint32_t{tcb.rcv_mss};
   begin_round(cx, tcb, taken);
   if (wanted <= tcb.rcv_limit) return;
   if (memory_is_short(cx)) {

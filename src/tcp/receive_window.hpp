@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The window that we offer: what of it is said in a segment, when it is worth an ACK of its own, and how it grows with
-// what the application takes in a round trip. Layer: tcp. Knows nothing of where bytes wait.
+// The window that we offer: what of it is said in a segment, when it is worth an ACK of its own, and how it
+// grows with what the application takes in a round trip. Layer: tcp. Knows nothing of where bytes wait.
 #pragma once
 
 #include <algorithm>
@@ -21,8 +21,8 @@ inline constexpr std::uint32_t tuning_begins = 16 * 1024;
 /// Most bytes that may wait for this connection's application now.
 [[nodiscard]] std::uint32_t receive_limit(const Context& cx, const Tcb& tcb);
 
-/// The window field of the next segment; moves rcv_adv. What was offered stays in the window (SHLD-14, rfc7323 2.4);
-/// the edge moves only by a useful amount (MUST-39).
+/// The window field of the next segment; moves rcv_adv. What was offered stays in the window (SHLD-14,
+/// rfc7323 2.4); the edge moves only by a useful amount (MUST-39).
 [[nodiscard]] std::uint16_t window_field(Context& cx, Tcb& tcb);
 
 /// The application has taken so much that the peer should be told without waiting for its next segment.

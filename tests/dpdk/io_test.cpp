@@ -329,6 +329,22 @@ TEST(ring_port, ends__have_different_local_addresses_and_no_offloads) {
   EXPECT_EQ(pair->first.mtu(), 1500);
 }
 
+TEST(ring_port, segmentation__large_segments_cross_whole) {
+  auto pair = make_ring_pair({.buffers_per_queue = 512, .segmentation = true});
+  ASSERT_TRUE(pair);
+  for (const Port* port : {&pair->first, &pair->second}) {
+    EXPECT_EQ(port->traits().tx_offloads, wire::tx_whole);
+    EXPECT_EQ(port->mtu(), 1500);
+  }
+  DpdkIo a(pair->first, 0), b(pair->second, 0);
+  EXPECT_EQ(a.max_frame(), 16384u);
+  const auto bytes = numbered(5, 16384);
+  test::send_one(a, test::frame_of(a, bytes));
+  const auto there = receive_frames(b, 1);
+  ASSERT_EQ(there.size(), 1u);
+  EXPECT_EQ(there[0].bytes, bytes);
+}
+
 TEST(ring_port, closed_with_frames_inside__gives_all_buffers_back) {
   std::shared_ptr<PacketPool> pool;
   {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Large described segments: cut in software, left to a port that cuts, or sent whole to an end that takes them.
-// Layer: tests of the shard.
+// Large described segments: cut in software, left to a port that cuts, or sent whole to an end that takes
+// them. Layer: tests of the shard.
 #include "shard/cut_segment.hpp"
 
 #include <gtest/gtest.h>
@@ -95,8 +95,9 @@ class LargeSegment : public testing::Test {
   }
   static std::vector<std::byte> arp_question() {
     // Ethernet, then ARP over it for IPv4: who has 10.0.0.1, tell 10.0.0.2.
-    const std::uint8_t bytes[] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2, 0, 0, 0, 0, 2, 8, 6,  0, 1, 8, 0, 6, 4, 0,
-                                  1,    2,    0,    0,    0,    0,    2, 10, 0, 0, 2, 0, 0, 0, 0, 0, 0, 10, 0, 0, 1};
+    const std::uint8_t bytes[] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2, 0, 0, 0, 0,  2, 8, 6,
+                                  0,    1,    8,    0,    6,    4,    0, 1, 2, 0, 0,  0, 0, 2,
+                                  10,   0,    0,    2,    0,    0,    0, 0, 0, 0, 10, 0, 0, 1};
     std::vector<std::byte> frame(60);
     std::memcpy(frame.data(), bytes, sizeof bytes);
     return frame;
@@ -222,8 +223,8 @@ TEST_F(LargeSegment, neighbour_unknown__parts_wait_in_order) {
   send(1448, {5000}, {10, 0, 0, 3});
   ASSERT_EQ(port.sent.size(), 1u) << "the question";
   auto reply = arp_question();
-  reply[21] = std::byte{2};                                    // it is at
-  reply[11] = reply[27] = reply[31] = std::byte{3};            // 02:..:03, 10.0.0.3
+  reply[21] = std::byte{2};                          // it is at
+  reply[11] = reply[27] = reply[31] = std::byte{3};  // 02:..:03, 10.0.0.3
   const std::uint8_t ours[] = {2, 0x68, 0x66, 0, 0, 1};
   std::memcpy(reply.data() + 32, ours, 6);
   std::memcpy(reply.data(), ours, 6);

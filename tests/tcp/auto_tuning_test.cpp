@@ -22,7 +22,8 @@ int drain(Peer& p) {
   return n;
 }
 
-/// What a sender with this window has in one round trip on the wire: all of it arrives, then the ACKs go back.
+/// What a sender with this window has in one round trip on the wire: all of it arrives, then the ACKs go
+/// back.
 void round_of(Trace& t, std::uint32_t segments, Duration round_trip) {
   for (std::uint32_t i = 0; i < segments; ++i) {
     t.peer.ack().data(std::string(1448, 'x')).no_poll();
@@ -95,7 +96,8 @@ TEST_P(Growth, slow_start__window_is_always_ahead_of_the_sender) {
   open_over(t, handshake, 50ms);
   std::uint32_t segments = 10;
   for (int round = 0; round < 12; ++round) {
-    ASSERT_LE(segments * 1448, t.conn().stats().receive_window) << "the sender had to wait in round " << round;
+    ASSERT_LE(segments * 1448, t.conn().stats().receive_window)
+        << "the sender had to wait in round " << round;
     round_of(t, segments, 50ms);
     segments = std::min(2 * segments, 6u * 1024 * 1024 / 1448);
   }
@@ -226,7 +228,8 @@ TEST(AutoTuning, one_gib__is_offered_and_bytes_near_its_end_are_kept) {
   for (std::uint32_t i = 1; i <= 7; ++i) t.peer.ack().seq(10000 + (i << 27)).data("far");
   drain(t.peer);
   t.peer.ack().seq(right - 2).data("end");  // one byte too far
-  t.peer.expect().pure_ack().ack(2897).sack({{right - 2, right}, {10000 + (7u << 27), 10003 + (7u << 27)},
+  t.peer.expect().pure_ack().ack(2897).sack({{right - 2, right},
+                                             {10000 + (7u << 27), 10003 + (7u << 27)},
                                              {10000 + (6u << 27), 10003 + (6u << 27)}});
   t.peer.ack().seq(right).data("out");
   t.peer.expect().pure_ack().ack(2897);
@@ -234,7 +237,8 @@ TEST(AutoTuning, one_gib__is_offered_and_bytes_near_its_end_are_kept) {
   EXPECT_LE(usage_of(t.core()).chunks, 8u * 3) << "two directories and a chunk for each";
 }
 
-// --- end to end -------------------------------------------------------------------------------------------------
+// --- end to end
+// -------------------------------------------------------------------------------------------------
 
 std::string& bulk() {
   static std::string bytes(24u << 20, 'b');

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // What the receiver says of bytes that came again (RFC 2883), and the rules of RFC 2018 section 4 around it.
-// Layer: tests of the protocol, through frames alone. The numbers of the RFC's examples, plus one for the SYN.
+// Layer: tests of the protocol, through frames alone. The numbers of the RFC's examples, plus one for the
+// SYN.
 #include <gtest/gtest.h>
 
 #include <string>
@@ -192,7 +193,8 @@ TEST(DsackOptions, sack_not_agreed__an_ack_and_no_option) {
   EXPECT_EQ(t.stats().dsacks_sent, 0u);
 }
 
-// --- rfc2018 section 4 -----------------------------------------------------------------------------------------
+// --- rfc2018 section 4
+// -----------------------------------------------------------------------------------------
 
 TEST_F(Dsack, rfc2018__every_block_is_told_at_least_three_times_when_each_ack_has_a_new_one) {
   std::vector<int> told(60);
@@ -207,7 +209,8 @@ TEST_F(Dsack, rfc2018__every_block_is_told_at_least_three_times_when_each_ack_ha
 }
 
 TEST_F(Dsack, rfc2018__blocks_that_were_never_first_since__still_fill_the_option) {
-  // Twelve blocks, then the eight that came last are filled up to: what is left is told, though nothing has recalled it.
+  // Twelve blocks, then the eight that came last are filled up to: what is left is told, though nothing has
+  // recalled it.
   for (std::uint32_t i = 12; i-- > 0;) arrives(1000 * i + 500, 1000 * i + 1000);
   drain(t.peer);
   arrives(0, 8500);

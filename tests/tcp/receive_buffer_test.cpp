@@ -95,7 +95,9 @@ TEST(ReceiveBuffer, blocks_to_report__latest_first_and_each_range_once) {
   ReceiveBuffer buffer;
   const Seq begin{0u - 50};
   buffer.unread = begin;
-  const auto range = [&](std::uint32_t left, std::uint32_t right) { return ds::Range{begin + left, begin + right}; };
+  const auto range = [&](std::uint32_t left, std::uint32_t right) {
+    return ds::Range{begin + left, begin + right};
+  };
   const auto report = [&](unsigned n) {
     std::array<ds::Range, 12> out;
     const unsigned written = buffer.blocks_to_report(std::span{out}.first(n));

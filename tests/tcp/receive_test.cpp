@@ -109,6 +109,19 @@ TEST(Receive, beyond_the_window__cut_to_it) {
   EXPECT_EQ(t.conn().stats().out_of_order, 4096u - 3000);
 }
 
+// MUST-58, SHLD-19: what a port has merged is as many full segments as it holds.
+TEST(Receive, merged_segments__are_acknowledged_as_the_full_ones_they_were) {
+  Trace t;
+  t.listen();
+  t.peer.open();
+  t.peer.ack().data(std::string(4 * 1460, 'm'));
+  t.peer.expect().pure_ack().ack(1 + 4 * 1460);
+  t.peer.ack().data(std::string(1460, 'm'));
+  EXPECT_TRUE(t.peer.quiet());
+  t.peer.ack().data(std::string(1460, 'm'));
+  t.peer.expect().pure_ack().ack(1 + 6 * 1460);
+}
+
 TEST(Receive, far_outside_the_window__acknowledged_and_dropped) {
   Trace t;
   t.listen();
