@@ -321,7 +321,7 @@ bool fin_is_acked(const Tcb& tcb) { return has(tcb, fin_sent) && tcb.snd_una == 
 void end_fast_handshake(Arrival& a) {
   Tcb& tcb = a.tcb;
   leave_fast_open(a.cx, tcb, false);
-  if (has(tcb, rtt_timing)) sample_rtt(a, a.segment.ack);
+  if (has(tcb, rtt_timing)) sample_rtt(a);
   if (has(tcb, syn_retransmitted)) tcb.cwnd = tcb.snd_mss;  // RFC 5681 section 3.1
   tcb.backoff = 0;
   tcb.progress_ms = a.cx.now_ms;
