@@ -235,7 +235,11 @@ void on_retransmission_timeout(Context& cx, Tcb& tcb) {
     ++cx.stats.sack_reneging;
   }
   start_frto(tcb, flight, first);
-  congestion(tcb).on_timeout(cx, tcb, flight);
+  // rfc5681 3.1 (4): what was sent again by the timer already says nothing new of the path.
+  if (first || congestion(tcb).models)
+    congestion(tcb).on_timeout(cx, tcb, flight);
+  else
+    tcb.cwnd = tcb.snd_mss;
   if (has(tcb, sack_enabled))
     rack_mark_on_timeout(cx, tcb, flight);
   else

@@ -399,6 +399,7 @@ Outcome transfer(PathMtuDiscovery mode, std::size_t link, std::size_t narrowest,
   Pair pair{test_seed(), rules, [&](CoreConfig& c) {
               c.link.mtu = static_cast<std::uint16_t>(link);
               c.tcp.path_mtu_discovery = mode;
+              c.tcp.receive_buffer = 256 * 1024;  // so that there are round trips enough for the search
             }};
   Bulk bulk{total};
   App sender, receiver;
