@@ -90,7 +90,7 @@ struct TcpConfig {
   bool window_scale = true;
   /// Offered in the SYN; RFC 2018.
   bool sack = true;
-  /// Explicit congestion notification; RFC 3168. Not built yet: true is refused by validate().
+  /// Explicit congestion notification, asked for and agreed to; RFC 3168. DCTCP has it in any case.
   bool ecn = false;
   CongestionControl congestion_control = CongestionControl::cubic;
   /// Spreads a window over its round trip, instead of sending as much at once as ACKs or the application allow.

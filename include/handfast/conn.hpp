@@ -94,7 +94,7 @@ struct ConnStats {
   std::uint32_t duplicate_acks = 0;       ///< in a row, now
   std::uint64_t bytes_sent = 0;           ///< acknowledged by the peer
   std::uint64_t bytes_received = 0;       ///< in order
-  bool timestamps = false, sack = false, window_scale = false;
+  bool timestamps = false, sack = false, window_scale = false, ecn = false;
   std::uint8_t dscp = 0;                  ///< of what we send; 0..63
   std::uint32_t urgent_ahead = 0;         ///< bytes of urgent data not taken yet
   Duration user_timeout{};                ///< R2 of this connection; Duration::max(): never

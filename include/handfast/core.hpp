@@ -70,6 +70,7 @@ struct CoreStats {
   std::uint64_t tail_loss_probes = 0;      ///< RFC 8985 section 7
   std::uint64_t recoveries_undone = 0;     ///< reductions taken back: the segments had been late, not lost
   std::uint64_t sack_reneging = 0;         ///< peers that dropped what they had SACKed
+  std::uint64_t ecn_marks_in = 0;          ///< data segments that arrived with CE (RFC 3168)
   std::uint64_t ecn_reductions = 0;        ///< windows reduced because the path said so (RFC 3168)
   std::uint64_t flights_exhausted = 0;     ///< sends held back because Limits::recovery_blocks or memory were used up
   std::uint64_t resets_in = 0, resets_out = 0, challenge_acks = 0;

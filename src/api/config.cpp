@@ -63,7 +63,6 @@ void check_tcp(Checker& check, const TcpConfig& tcp, const LinkConfig& link) {
   check.range("tcp.keepalive_idle", tcp.keepalive_idle, Duration{10ms}, Duration{240h});
   check.range("tcp.keepalive_interval", tcp.keepalive_interval, Duration{10ms}, Duration{1h});
   check.range("tcp.first_ephemeral_port", tcp.first_ephemeral_port, Port{1}, tcp.last_ephemeral_port);
-  check.require(!tcp.ecn, "ECN is not built yet", "leave tcp.ecn false");
 }
 
 void check_link(Checker& check, const LinkConfig& link) {

@@ -294,6 +294,7 @@ ConnStats status(const Context& cx, const Tcb& tcb) {
   s.timestamps = has(tcb, ts_enabled);
   s.sack = has(tcb, sack_enabled);
   s.window_scale = has(tcb, wscale_enabled);
+  s.ecn = has(tcb, ecn_on);
   s.dscp = has(tcb, marked) ? tcb.dscp : std::uint8_t{0};
   s.user_timeout = give_up_after(cx, tcb);
   s.peer_user_timeout = decode_user_timeout(tcb.peer_user_timeout);

@@ -35,7 +35,8 @@ void dress_segment(const Context& cx, Tcb& tcb, TxSegment& segment) {
     segment.options_length = static_cast<std::uint8_t>(segment.options_length + length);
     clear(tcb, user_timeout_due);
   }
-  if (!has(tcb, urgent_out | user_timeout_due)) clear(tcb, dressed);
+  if (has(tcb, ece_due)) segment.flags |= wire::ece;  // rfc3168 6.1.3: on every ACK
+  if (!has(tcb, urgent_out | user_timeout_due | ece_due)) clear(tcb, dressed);
 }
 
 }  // namespace handfast::tcp

@@ -21,7 +21,7 @@ struct Handshake {
   std::uint32_t rcv_wnd = 0;         // window of our SYN-ACK, never scaled
   std::uint16_t peer_mss = 536;      // after the floor
   std::uint8_t snd_wscale = 0;       // peer's shift, at most 14
-  bool wscale = false, timestamps = false, sack = false;
+  bool wscale = false, timestamps = false, sack = false, ecn = false;
 };
 
 struct alignas(64) HalfOpen {

@@ -5,6 +5,7 @@
 
 #include "tcp/congestion.hpp"
 #include "tcp/cookie_timestamp.hpp"
+#include "tcp/ecn.hpp"
 #include "tcp/fast_open.hpp"
 #include "tcp/lifetime.hpp"
 #include "tcp/output.hpp"
@@ -41,7 +42,7 @@ void take_offer(const Context& cx, const wire::Segment& syn, const wire::TcpOpti
 }
 
 /// What a SYN asks for and this stack grants.
-void agree(const Context& cx, const wire::Segment& syn, const wire::TcpOptions& options, Reuse reuse, Handshake& h) {
+void agree(const Context& cx, CongestionControl congestion, const wire::Segment& syn, const wire::TcpOptions& options, Reuse reuse, Handshake& h) {
   const InitialNumbers initial = initial_numbers(cx.secrets, syn.flow, cx.now);
   h.iss = initial.iss;
   h.ts_offset = initial.ts_offset;
@@ -49,6 +50,7 @@ void agree(const Context& cx, const wire::Segment& syn, const wire::TcpOptions& 
   if (reuse.valid && before_eq(h.iss, reuse.least_iss))
     h.iss = reuse.least_iss + 64000 + static_cast<std::uint32_t>(initial.ts_offset & 0xfff);
   h.irs = syn.seq;
+  h.ecn = is_ecn_setup_syn(syn) && wants_ecn(cx, congestion);
   take_offer(cx, syn, options, h);
 }
 
@@ -56,7 +58,8 @@ void agree(const Context& cx, const wire::Segment& syn, const wire::TcpOptions& 
 Verdict answer_with_cookie(Context& cx, const Listener& listener, const wire::Segment& syn, const wire::TcpOptions& options) {
   if (!cx.config.tcp.syn_cookies) return dropped(Drop::tcp_half_open_full);
   Handshake h;
-  agree(cx, syn, options, {}, h);
+  agree(cx, listener.congestion, syn, options, {}, h);
+  h.ecn = false;  // a cookie has no room for it
   if (h.peer_mss < cookie_mss.front()) return dropped(Drop::tcp_half_open_full);  // MUST-16: no class is that small
   if (!h.timestamps) h.sack = h.wscale = false;
   h.iss = make_cookie(cx.secrets, syn.flow, syn.seq, h.peer_mss, cx.now);
@@ -80,7 +83,7 @@ Tcb* promote(Context& cx, const FlowKey& key, std::uint16_t listener_index, cons
   tcb->snd_wl2 = h.iss;
   tcb->ts_offset = h.ts_offset;
   tcb->ts_recent = h.ts_recent;
-  tcb->flags |= flag_if(h.timestamps, ts_enabled) | flag_if(h.sack, sack_enabled) | flag_if(h.wscale, wscale_enabled);
+  tcb->flags |= flag_if(h.timestamps, ts_enabled) | flag_if(h.sack, sack_enabled) | flag_if(h.wscale, wscale_enabled) | flag_if(h.ecn, ecn_on);
   tcb->snd_wscale = h.snd_wscale;
   tcb->rcv_wscale = h.wscale ? cx.rcv_wscale : std::uint8_t{0};
   tcb->listener = listener_index;
@@ -183,7 +186,7 @@ Verdict open_fast(Context& cx, std::uint16_t index, std::uint64_t hash, const wi
                   Reuse reuse, const FastOpenWish& wish) {
   Verdict verdict;
   Handshake h;
-  agree(cx, syn, options, reuse, h);
+  agree(cx, cx.listeners[index].congestion, syn, options, reuse, h);
   h.rcv_wnd = std::min<std::uint32_t>(cx.config.tcp.receive_buffer, 65535);
   Tcb* tcb = promote(cx, syn.flow, index, h);
   if (tcb == nullptr) return verdict;
@@ -242,7 +245,7 @@ Verdict segment_arrives_listen(Context& cx, std::uint16_t index, std::uint64_t h
   }
   HalfOpen* half = listener.half_open < listener.backlog ? new_half_open(cx, segment.flow, hash, index) : nullptr;
   if (half == nullptr) return answer_with_cookie(cx, listener, segment, options);
-  agree(cx, segment, options, reuse, half->handshake);
+  agree(cx, listener.congestion, segment, options, reuse, half->handshake);
   ++cx.stats.passive_opens;
   send_syn_ack(cx, *half, wish.give ? wish.cookie.data() : nullptr);
   start_half_open_timer(cx, *half);

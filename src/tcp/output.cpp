@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "tcp/calls.hpp"
+#include "tcp/ecn.hpp"
 #include "tcp/rack.hpp"
 #include "tcp/path_probe.hpp"
 #include "tcp/large_segment.hpp"
@@ -47,7 +48,8 @@ void gather(const Tcb& tcb, TxSegment& segment, Seq at, std::uint32_t length, Fl
 }
 
 /// One segment with data, FIN or both, from `at`. Returns the sequence space it took; 0 when there was no place.
-std::uint32_t send_segment(Context& cx, Tcb& tcb, Seq at, std::uint32_t length, std::uint32_t mss, bool with_fin, Flight::Place* place) {
+std::uint32_t send_segment(Context& cx, Tcb& tcb, Seq at, std::uint32_t length, std::uint32_t mss, bool with_fin, bool fresh,
+                           Flight::Place* place) {
   TxSegment* segment = begin_segment(cx, tcb, at, wire::ack);
   if (segment == nullptr) return 0;
   if (length != 0) gather(tcb, *segment, at, length, place);
@@ -55,6 +57,11 @@ std::uint32_t send_segment(Context& cx, Tcb& tcb, Seq at, std::uint32_t length, 
   const bool last = distance(tcb.snd_una, at) + segment->payload_length == tcb.send_queued;
   if (with_fin && last) segment->flags |= wire::fin;
   if (segment->payload_length != 0 && last) segment->flags |= wire::psh;
+  if (fresh && has(tcb, ecn_on) && segment->payload_length != 0) {  // rfc3168 6.1.2, 6.1.5: new data alone
+    segment->tos |= ecn_capable;
+    if (has(tcb, cwr_due)) segment->flags |= wire::cwr;
+    clear(tcb, cwr_due);
+  }
   commit_segment(cx, tcb, allow_cutting(*segment, mss));
   return segment->payload_length + ((segment->flags & wire::fin) != 0 ? 1 : 0);
 }
@@ -71,7 +78,7 @@ bool send_range_again(Context& cx, Tcb& tcb, Seq at, Seq end, Flight::Place* pla
     if (!cx.out.has_room()) return false;
     const std::uint32_t mss = segment_room(tcb);
     const std::uint32_t data = before(at, data_end) ? std::min({distance(at, end), mss, distance(at, data_end)}) : 0;
-    const std::uint32_t took = send_segment(cx, tcb, at, data, mss, has(tcb, fin_sent), place);
+    const std::uint32_t took = send_segment(cx, tcb, at, data, mss, has(tcb, fin_sent), false, place);
     if (took == 0) return false;
     if (has(tcb, mss_unsettled)) note_segment_again(cx, tcb, at);
     at += took;
@@ -235,7 +242,7 @@ Flush send_new(Context& cx, Tcb& tcb, std::uint32_t in_flight) {
     }
     if (segments > 1) length = segments * mss;
     const std::uint32_t took =
-        send_segment(cx, tcb, at, length, mss, fin && length == unsent, flight != nullptr ? &flight->new_place : nullptr);
+        send_segment(cx, tcb, at, length, mss, fin && length == unsent, true, flight != nullptr ? &flight->new_place : nullptr);
     if (took == 0) {
       result.no_place = true;
       break;
@@ -292,7 +299,7 @@ bool send_tail_probe(Context& cx, Tcb& tcb, Flight& flight) {
   const std::uint32_t length = std::min({unsent, segment_room(tcb), usable});
   if (length != 0 && has_send_memory(cx) && flight.sent.reserve(cx.chunks)) {
     const bool fin = has(tcb, fin_queued) && length == unsent;
-    const std::uint32_t took = send_segment(cx, tcb, tcb.snd_nxt, length, length, fin, &flight.new_place);
+    const std::uint32_t took = send_segment(cx, tcb, tcb.snd_nxt, length, length, fin, true, &flight.new_place);
     if (took == 0) return false;
     note_new(cx, tcb, &flight, tcb.snd_nxt, took, length);
     if (tcb.snd_nxt == data_end + 1) {

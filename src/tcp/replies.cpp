@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "tcp/cookie_timestamp.hpp"
+#include "tcp/ecn.hpp"
 #include "tcp/fast_open.hpp"
 #include "tcp/output.hpp"
 #include "tcp/patience.hpp"
@@ -106,6 +107,9 @@ void send_syn(Context& cx, Tcb& tcb, const std::byte* cookie) {
   TxSegment* segment = bare_segment(cx, tcb.key, tcb.flow_sum, tcb.iss, answer ? tcb.rcv_nxt : Seq{},
                                     answer ? wire::syn | wire::ack : wire::syn, tos_of(tcb));
   if (segment == nullptr) return;
+  // rfc3168 6.1.1, 6.1.1.1: sent again it does not ask, since something on the way may not bear it.
+  if (!answer && wants_ecn(cx, tcb.congestion) && !has(tcb, syn_retransmitted)) segment->flags |= wire::ece | wire::cwr;
+  if (answer && has(tcb, ecn_on)) segment->flags |= wire::ece;
   wire::TcpOptions options =
       syn_options(cx, !answer, has(tcb, wscale_enabled), has(tcb, ts_enabled), has(tcb, sack_enabled));
   options.ts_val = ts_now(cx, tcb);
@@ -129,6 +133,7 @@ void send_syn_ack(Context& cx, HalfOpen& half, const std::byte* cookie) {
   const Handshake& h = half.handshake;
   TxSegment* segment = bare_segment(cx, half.key, half.flow_sum, h.iss, h.irs + 1, wire::syn | wire::ack, tos_of(cx, half));
   if (segment == nullptr) return;
+  if (h.ecn) segment->flags |= wire::ece;
   wire::TcpOptions options = syn_options(cx, false, h.wscale, h.timestamps, h.sack);
   options.ts_val = cx.now_ms + h.ts_offset;
   options.ts_ecr = h.ts_recent;

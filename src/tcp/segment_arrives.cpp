@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "tcp/congestion.hpp"
+#include "tcp/ecn.hpp"
 #include "tcp/fast_open.hpp"
 #include "tcp/lifetime.hpp"
 #include "tcp/output.hpp"
@@ -358,10 +359,12 @@ Step process_ack(Arrival& a) {
   // TS.Recent only from segments that may be the peer's (RFC 7323 section 4.3 (2); sec A12).
   note_timestamp(cx, tcb, a.segment, a.options);
   tcb.heard_ms = cx.now_ms;
+  if (has(tcb, ecn_on)) note_marks(cx, tcb, a.segment);
   if (tcb.flight != nullptr) {
     if (!before(ack, tcb.snd_una) && tcb.snd_una != tcb.snd_nxt) acknowledge_flight(a, ack);
   } else if (after(ack, tcb.snd_una)) {
     acknowledge(a, ack);
+    if (has(tcb, ecn_on) && a.segment.has(wire::ece)) react_to_ece_alone(cx, tcb);
     tcb.dup_acks = 0;
     mark_dirty(cx, tcb);
   } else if (is_duplicate_ack(a) && tcb.dup_acks != 0xff) {
@@ -611,6 +614,8 @@ void adopt_peer_options(Context& cx, Tcb& tcb, const wire::Segment& segment, con
     tcb.snd_wscale = std::min<std::uint8_t>(options.window_scale, 14);
     tcb.rcv_wscale = cx.rcv_wscale;
   }
+  if (!has(tcb, syn_retransmitted) && wants_ecn(cx, tcb.congestion))
+    tcb.flags |= flag_if(segment.has(wire::ack) ? is_ecn_setup_syn_ack(segment) : is_ecn_setup_syn(segment), ecn_on);
   tcb.snd_wnd = tcb.max_snd_wnd = segment.window;  // never scaled in a SYN
   if (options.user_timeout != 0) take_user_timeout(cx, tcb, options.user_timeout);
   set_send_mss(cx, tcb, peer_mss);

@@ -73,9 +73,8 @@ enum TcbFlag : std::uint64_t {
   // of what few connections have
   probe_out = bit(34),           ///< snd_nxt - 1 left as a zero-window probe alone: it was not taken, and goes with the next data
   ecn_on = bit(35),              ///< both SYNs agreed (RFC 3168 section 6.1.1)
-  ece_due = bit(36),             ///< CE was seen: ECE on every ACK until CWR comes
+  ece_due = bit(36),             ///< CE was seen: ECE on every ACK until CWR comes, or (RFC 8257) no CE
   cwr_due = bit(37),             ///< the next new data has CWR
-  ce_seen = bit(38),             ///< DCTCP.CE: the last data segment had CE (RFC 8257 section 3.2)
   unresponsive_due = bit(39),    ///< on_unresponsive is owed
   urgent_due = bit(40),          ///< on_urgent is owed
   urgent_in = bit(41),           ///< rcv_up is the end of urgent data that the application has not taken
