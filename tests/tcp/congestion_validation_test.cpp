@@ -142,6 +142,28 @@ TEST(WindowValidation, window_never_grew__idle_changes_nothing) {
   EXPECT_EQ(b.flight.pacing_rate, 0u);
 }
 
+TEST(WindowValidation, window_never_grew__little_use_is_not_paced) {
+  Bench b(tcp::new_reno);
+  b.start();
+  for (int i = 0; i < 100; ++i) {
+    b.tcb.snd_nxt = b.tcb.snd_una + 2 * mss;
+    b.pass(1s);
+    b.ack(2 * mss, unlimited);
+    EXPECT_EQ(b.flight.pacing_rate, 0u);
+  }
+}
+
+TEST(WindowValidation, while_a_loss_is_repaired__no_samples) {
+  Used u;
+  u.ops.on_timeout(u.cx, u.tcb, u.flight);
+  u.tcb.recovery = tcp::Recovery::timeout;
+  for (int i = 0; i < 10; ++i) u.use(20);
+  EXPECT_FALSE(u.flight.pipe_known) << "section 4.2";
+  u.tcb.recovery = tcp::Recovery::open;
+  for (int i = 0; i < 10; ++i) u.use(20);
+  EXPECT_TRUE(u.flight.pipe_known);
+}
+
 TEST(WindowValidation, round_trip_below_a_millisecond__not_paced) {
   Used u;
   u.fall_silent();
