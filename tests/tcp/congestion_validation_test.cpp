@@ -115,6 +115,7 @@ TEST(WindowValidation, idle_for_periods__halved_for_each) {
   u.fall_silent();
   u.pass(11min);
   u.restart();
+  u.restart();
   EXPECT_EQ(u.tcb.cwnd, 50 * mss);
   EXPECT_EQ(u.tcb.ssthresh, 200 * mss);
 }
@@ -125,6 +126,8 @@ TEST(WindowValidation, flight_given_back_meanwhile__the_same) {
   u.pass(6min);
   u.restart(false);
   EXPECT_EQ(u.tcb.cwnd, 100 * mss);
+  u.restart(false);
+  EXPECT_EQ(u.tcb.cwnd, 100 * mss) << "once, however often the sender is held back";
   u.flight = {};
   u.start();
   EXPECT_TRUE(u.flight.unvalidated);
