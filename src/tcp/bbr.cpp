@@ -269,7 +269,7 @@ void check_drain(Step& s) {
 
 void probe_hi_upward(Step& s) {
   Bbr& m = s.m;
-  if (!s.event.cwnd_limited || s.tcb.cwnd < m.inflight_hi || m.up_step == 0) return;
+  if (!is_window_used(s.tcb, s.flight, s.event) || s.tcb.cwnd < m.inflight_hi || m.up_step == 0) return;
   m.up_acked = volume(std::uint64_t{m.up_acked} + s.event.delivered);
   const std::uint32_t steps = m.up_acked / m.up_step;
   m.up_acked -= steps * m.up_step;
@@ -319,7 +319,7 @@ bool is_time_to_go_down(Step& s) {
     m.probe_risky = true;
     return true;
   }
-  if (s.event.cwnd_limited && s.tcb.cwnd >= m.inflight_hi) {
+  if (is_window_used(s.tcb, s.flight, s.event) && s.tcb.cwnd >= m.inflight_hi) {
     reset_full_bw(m, s.bw);  // inflight_hi holds it back: that the rate stands says nothing
     return false;
   }

@@ -94,7 +94,7 @@ void slow_start(Tcb& tcb, const Flight& flight, Cubic& state, const AckEvent& ev
     return;
   }
   const HyStart::Phase phase = state.hystart.on_ack(tcb.snd_una, tcb.snd_nxt, event.rtt_us);
-  if (!may_grow(tcb, event)) return;
+  if (!may_grow(tcb, flight, event)) return;
   if (phase == HyStart::Phase::over) {
     tcb.ssthresh = tcb.cwnd;
     state.now.flat = true;
@@ -129,8 +129,8 @@ void on_ack(Context& cx, Tcb& tcb, Flight& flight, const AckEvent& event) {
   auto& state = own<Cubic>(flight);
   validate_window(cx, tcb, flight, event);
   if (tcb.recovery == Recovery::open) state.recovering = false;
-  const bool grows = may_grow(tcb, event);
-  skip_idle(cx, tcb, state, event.cwnd_limited || tcb.recovery == Recovery::timeout);
+  const bool grows = may_grow(tcb, flight, event);
+  skip_idle(cx, tcb, state, is_window_used(tcb, flight, event) || tcb.recovery == Recovery::timeout);
   if (in_slow_start(tcb)) {
     if (grows || tcb.ssthresh == no_threshold) slow_start(tcb, flight, state, event);
   } else if (grows) {
@@ -146,10 +146,13 @@ std::uint32_t reduce(Context& cx, Tcb& tcb, Flight& flight, bool) {
 
 void on_timeout(Context& cx, Tcb& tcb, Flight& flight) {
   auto& state = own<Cubic>(flight);
-  remember_window(cx, tcb, flight, state);
+  if (tcb.backoff == 0) {  // rfc5681 (4): once for a flight
+    remember_window(cx, tcb, flight, state);
+    const auto kept = static_cast<std::uint32_t>(std::uint64_t{flight_size(tcb)} * beta / 1024);
+    tcb.ssthresh = std::max(kept, 2u * tcb.snd_mss);
+  }
   state.now.flat = true;
-  const auto kept = static_cast<std::uint32_t>(std::uint64_t{flight_size(tcb)} * beta / 1024);
-  tcb.ssthresh = std::max(kept, 2u * tcb.snd_mss);
+  state.now.open = false;
   tcb.cwnd = tcb.snd_mss;
   flight.cwnd_acked = 0;
   forget_validation(flight);

@@ -26,7 +26,8 @@ std::uint32_t reduce(Context& cx, Tcb& tcb, Flight& flight, bool) {
 }
 
 void on_timeout(Context& cx, Tcb& tcb, Flight& flight) {
-  tcb.ssthresh = std::max(flight_size(tcb) / 2, 2u * tcb.snd_mss);
+  // rfc5681 (4): ssthresh halves once for a flight, not again for its retransmissions.
+  if (tcb.backoff == 0) tcb.ssthresh = std::max(flight_size(tcb) / 2, 2u * tcb.snd_mss);
   tcb.cwnd = tcb.snd_mss;
   flight.cwnd_acked = 0;
   forget_validation(flight);

@@ -133,7 +133,7 @@ void move_window(Context& cx, Tcb& tcb, Flight& flight, const Delivery& d, const
     event.rtt_us = d.rtt_us;
     const bool slow_start = tcb.cwnd < tcb.ssthresh;
     event.cwnd_limited = has(tcb, cwnd_limited) || tcb.recovery == Recovery::timeout || (slow_start && d.prior_flight > tcb.cwnd / 2);
-    event.ece = arrival.ece;
+    event.ece = arrival.ece && has(tcb, ecn_on);
     event.rate = rate;
     if (lost != 0) {
       event.lost_in_flight = flight.newest_lost_flight;

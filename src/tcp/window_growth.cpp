@@ -29,7 +29,7 @@ void grow_linearly(Tcb& tcb, Flight& flight, std::uint32_t acked) {
 }
 
 void grow_as_reno(Tcb& tcb, Flight& flight, const AckEvent& event) {
-  if (!may_grow(tcb, event)) return;
+  if (!may_grow(tcb, flight, event)) return;
   if (in_slow_start(tcb))
     grow_exponentially(tcb, std::min(event.acked, slow_start_limit(tcb, 2)));
   else

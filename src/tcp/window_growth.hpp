@@ -14,9 +14,16 @@ inline constexpr std::uint32_t no_threshold = std::numeric_limits<std::uint32_t>
 
 [[nodiscard]] inline bool in_slow_start(const Tcb& tcb) { return tcb.cwnd < tcb.ssthresh; }
 
+/// The window is what holds the sender back. While it is paced its last flush ended at the rate more often than at the
+/// window: then what was in flight tells.
+[[nodiscard]] inline bool is_window_used(const Tcb& tcb, const Flight& flight, const AckEvent& event) {
+  if (event.cwnd_limited || flight.pacing_rate == 0) return event.cwnd_limited;
+  return std::uint64_t{event.prior_flight} + flight.send_quantum + tcb.snd_mss > tcb.cwnd;
+}
+
 /// May an ACK open the window? What the application leaves unused proves nothing (RFC 7661 section 4.4).
-[[nodiscard]] inline bool may_grow(const Tcb& tcb, const AckEvent& event) {
-  return event.acked != 0 && (event.cwnd_limited || tcb.recovery == Recovery::timeout);
+[[nodiscard]] inline bool may_grow(const Tcb& tcb, const Flight& flight, const AckEvent& event) {
+  return event.acked != 0 && (tcb.recovery == Recovery::timeout || is_window_used(tcb, flight, event));
 }
 
 /// RFC 3465's L: segments that one ACK may add. One while slow start repairs a loss (section 2.3 MUST), for ACKs then

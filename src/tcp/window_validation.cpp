@@ -120,7 +120,10 @@ void restart_after_idle(Context& cx, Tcb& tcb, Flight* flight) {
   const std::uint32_t since = clocked ? flight->unvalidated_ms : tcb.progress_ms;
   const std::uint32_t periods = (cx.now_ms - since) / nonvalidated_period_ms;
   expire_window(cx, tcb, periods);
-  if (flight == nullptr) return;
+  if (flight == nullptr) {
+    tcb.progress_ms += periods * nonvalidated_period_ms;  // paid for, should the segment be held back
+    return;
+  }
   flight->unvalidated = true;
   flight->unvalidated_ms = since + periods * nonvalidated_period_ms;
   pace_window(cx, tcb, *flight);

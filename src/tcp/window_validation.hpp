@@ -34,13 +34,14 @@ void forget_validation(Flight& flight);
 /// Takes a window down that has gone unused for one or more whole periods (section 4.4.3).
 void expire_window(const Context& cx, Tcb& tcb, std::uint32_t periods);
 
-/// New data is about to leave, nothing is in flight and Tcb::progress_ms still says when the last of it was
-/// acknowledged. `flight` may be null. The caller has looked at `is_idle_restart`, or has a flight.
+/// The first new data may leave after all was acknowledged, and Tcb::progress_ms still says when that was. `flight` may be
+/// null. The caller has looked at `is_idle_restart`, or has a flight.
+/// Twice does no more than once: what wants to leave may be held back.
 void restart_after_idle(Context& cx, Tcb& tcb, Flight* flight);
 
 /// Silent for longer than the RTO (RFC 5681 section 4.1).
 [[nodiscard]] inline bool is_idle_restart(const Context& cx, const Tcb& tcb) {
-  return cx.now_ms - tcb.progress_ms > tcb.rto_us / 1000;
+  return std::uint64_t{cx.now_ms - tcb.progress_ms} * 1000 > tcb.rto_us;
 }
 
 }  // namespace handfast::tcp

@@ -65,6 +65,8 @@ void Pair::on_frame(End& from, std::span<const std::byte> frame) {
   on_way.jitter = rules.jitter;
   on_way.loss = rules.loss;
   on_way.duplicate = rules.duplicate;
+  on_way.bits_per_second = rules.bits_per_second;
+  on_way.queue_bytes = rules.queue_bytes;
   way.push(now_, frame);
 }
 

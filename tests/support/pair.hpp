@@ -4,6 +4,7 @@
 #pragma once
 
 #include <functional>
+#include <limits>
 #include <memory>
 
 #include "base/rng.hpp"
@@ -17,8 +18,10 @@ struct LinkRules {
   Duration delay = 1ms;  ///< one way
   Duration jitter{};     ///< up to this much more: frames overtake each other
   double loss = 0, duplicate = 0;
+  std::uint64_t bits_per_second = 0;  ///< each way; 0: no limit, hence no queue
+  std::size_t queue_bytes = std::numeric_limits<std::size_t>::max();
   /// True: the frame is lost. `from` 0 or 1, `n` counts the frames of that end.
-  std::function<bool(int from, std::size_t n, std::span<const std::byte> frame)> lose;
+  std::function<bool(int from, std::size_t n, std::span<const std::byte> frame)> lose{};
 };
 
 class Pair {

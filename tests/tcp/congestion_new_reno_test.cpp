@@ -35,6 +35,16 @@ TEST(NewRenoWindow, slow_start_after_a_timeout__one_segment_for_each_ack) {
   EXPECT_EQ(b.tcb.cwnd, 2 * mss) << "RFC 3465 2.3: L = 1";
 }
 
+TEST(NewRenoWindow, second_timeout_of_a_flight__threshold_stays) {
+  Bench b(tcp::new_reno);
+  b.start();
+  b.fill();
+  b.ops.on_timeout(b.cx, b.tcb, b.flight);
+  b.tcb.backoff = 1;
+  b.ops.on_timeout(b.cx, b.tcb, b.flight);
+  EXPECT_EQ(b.tcb.ssthresh, 5 * mss) << "RFC 5681 (4)";
+}
+
 TEST(NewRenoWindow, small_flight__ssthresh_is_at_least_two_segments) {
   Bench b(tcp::new_reno);
   b.start();
@@ -120,6 +130,19 @@ TEST(Pacing, asked_for__twice_the_window_a_round_trip_in_slow_start_and_1_2_time
   b.ack(mss);
   EXPECT_EQ(b.flight.pacing_rate, 12ull * tcp::max_window * 100'000);
   EXPECT_EQ(b.flight.send_quantum, 65536u);
+}
+
+TEST(Pacing, held_by_the_rate_with_the_window_nearly_full__the_window_grows) {
+  CoreConfig config = tiny_config();
+  config.tcp.pacing = true;
+  Bench b(tcp::new_reno, config);
+  b.start();
+  b.tcb.snd_nxt = b.tcb.snd_una + 9 * mss;
+  b.ack(mss, unlimited);
+  EXPECT_EQ(b.tcb.cwnd, 11 * mss);
+  b.tcb.snd_nxt = b.tcb.snd_una + 4 * mss;
+  b.ack(mss, unlimited);
+  EXPECT_EQ(b.tcb.cwnd, 11 * mss);
 }
 
 TEST(Pacing, no_round_trip_known__no_rate) {

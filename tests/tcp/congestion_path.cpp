@@ -65,15 +65,15 @@ bool Path::Flow::has_data() const {
 }
 
 void Path::Flow::try_send() {
-  tcp::Context& cx = path_.cx;
+  tcp::Context& context = path_.cx;
   cwnd_limited_ = false;
-  Time wake = cx.now + 10ms;  // for the application's pace and the timer
+  Time wake = context.now + 10ms;  // for the application's pace and the timer
   while (has_data()) {
     if (in_flight_ + mss > tcb.cwnd) {
       cwnd_limited_ = true;
       break;
     }
-    if (flight.pacing_rate != 0 && flight.pace_next > cx.now) {
+    if (flight.pacing_rate != 0 && flight.pace_next > context.now) {
       wake = std::min(wake, flight.pace_next);
       cwnd_limited_ = in_flight_ + std::max(flight.send_quantum, 2 * mss) > tcb.cwnd;
       break;
@@ -87,18 +87,18 @@ void Path::Flow::try_send() {
 }
 
 void Path::Flow::send_one() {
-  tcp::Context& cx = path_.cx;
+  tcp::Context& context = path_.cx;
   if (in_flight_ == 0) {
-    tcp::restart_after_idle(cx, tcb, &flight);
-    flight.first_sent_us = flight.delivered_us = cx.now_us;
-    last_ack_ = cx.now;
+    tcp::restart_after_idle(context, tcb, &flight);
+    flight.first_sent_us = flight.delivered_us = context.now_us;
+    last_ack_ = context.now;
   }
   in_flight_ += mss;
   sent_bytes_ += mss;
   tcb.snd_nxt += mss;
   Packet p;
-  p.at = cx.now;
-  p.sent.sent_us = cx.now_us;
+  p.at = context.now;
+  p.sent.sent_us = context.now_us;
   p.sent.delivered = flight.delivered;
   p.sent.delivered_us = flight.delivered_us;
   p.sent.first_us = flight.first_sent_us;
@@ -109,13 +109,13 @@ void Path::Flow::send_one() {
   const std::uint64_t number = first_ + packets_.size() - 1;
   if (flight.pacing_rate != 0) {
     const Duration gap{static_cast<std::int64_t>(std::uint64_t{mss} * 1'000'000'000 / flight.pacing_rate)};
-    flight.pace_next = std::max(flight.pace_next, cx.now - 1ms) + gap;
+    flight.pace_next = std::max(flight.pace_next, context.now - 1ms) + gap;
   }
   const std::uint32_t queued = path_.queued();
   if (queued + mss > path_.rules.buffer) return;
   if (path_.rules.lose && path_.rules.lose(index_, number)) return;
   const Duration service{static_cast<std::int64_t>(std::uint64_t{mss} * 1'000'000'000 / path_.rules.rate)};
-  path_.free_at_ = std::max(path_.free_at_, cx.now) + service;
+  path_.free_at_ = std::max(path_.free_at_, context.now) + service;
   path_.schedule(path_.free_at_ + path_.rules.rtt, index_, number, queued > path_.rules.mark_above);
 }
 
@@ -148,15 +148,15 @@ void Path::Flow::fill_rate(const Packet& p, tcp::AckEvent& event) {
 }
 
 void Path::Flow::react(std::uint32_t lost_now, bool ece) {
-  tcp::Context& cx = path_.cx;
+  tcp::Context& context = path_.cx;
   if (tcb.recovery == tcp::Recovery::open && lost_now != 0) {
-    const std::uint32_t threshold = ops_.reduce(cx, tcb, flight, false);
+    const std::uint32_t threshold = ops_.reduce(context, tcb, flight, false);
     tcb.recovery = tcp::Recovery::fast;
     flight.recover = tcb.snd_nxt;
     ++recoveries;
     if (!ops_.models) tcb.cwnd = tcb.ssthresh = threshold;
   } else if (tcb.recovery == tcp::Recovery::open && ece && !flight.cwr_on) {
-    const std::uint32_t threshold = ops_.reduce(cx, tcb, flight, true);
+    const std::uint32_t threshold = ops_.reduce(context, tcb, flight, true);
     flight.cwr_on = true;
     flight.cwr_end = tcb.snd_nxt;
     if (!ops_.models) tcb.cwnd = tcb.ssthresh = threshold;
@@ -164,20 +164,20 @@ void Path::Flow::react(std::uint32_t lost_now, bool ece) {
 }
 
 void Path::Flow::acknowledged(std::uint64_t number, bool marked) {
-  tcp::Context& cx = path_.cx;
+  tcp::Context& context = path_.cx;
   if (number < first_) return;
   Packet& p = packets_[static_cast<std::size_t>(number - first_)];
   if (p.fate == Packet::Fate::arrived) return;
   if (p.fate == Packet::Fate::out) in_flight_ -= mss;  // else a time-out wrote it off
   p.fate = Packet::Fate::arrived;
-  last_ack_ = cx.now;
+  last_ack_ = context.now;
   delivered += mss;
   flight.delivered += mss;
-  flight.delivered_us = cx.now_us;
+  flight.delivered_us = context.now_us;
   tcp::AckEvent event;
   event.prior_flight = in_flight_ + mss;
   event.acked = event.delivered = mss;
-  event.rtt_us = us(cx.now) - p.sent.sent_us;
+  event.rtt_us = us(context.now) - p.sent.sent_us;
   event.cwnd_limited = cwnd_limited_;
   event.ece = marked;
   flight.min_rtt_us = std::min(flight.min_rtt_us, event.rtt_us);
@@ -192,7 +192,7 @@ void Path::Flow::acknowledged(std::uint64_t number, bool marked) {
     ++first_;
     tcb.snd_una += mss;
   }
-  tcb.progress_ms = cx.now_ms;
+  tcb.progress_ms = context.now_ms;
   event.flight = in_flight_;
   if (flight.cwr_on && !before(tcb.snd_una, flight.cwr_end)) flight.cwr_on = false;
   react(event.lost, event.ece);
@@ -200,9 +200,9 @@ void Path::Flow::acknowledged(std::uint64_t number, bool marked) {
     const bool fast = tcb.recovery == tcp::Recovery::fast;
     tcb.recovery = tcp::Recovery::open;
     if (fast && !ops_.models) tcb.cwnd = tcb.ssthresh;
-    if (fast) ops_.on_recovered(cx, tcb, flight);
+    if (fast) ops_.on_recovered(context, tcb, flight);
   }
-  if (tcb.recovery != tcp::Recovery::fast || ops_.models) ops_.on_ack(cx, tcb, flight, event);
+  if (tcb.recovery != tcp::Recovery::fast || ops_.models) ops_.on_ack(context, tcb, flight, event);
 }
 
 void Path::Flow::check_timer() {

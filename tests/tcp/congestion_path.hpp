@@ -97,7 +97,7 @@ class Path::Flow {
   std::uint64_t sent_bytes_ = 0;
   Time began_;
   Time last_ack_{};
-  bool cwnd_limited_ = false, wake_set_ = false, newest_known_ = false;
+  bool cwnd_limited_ = false, wake_set_ = false;
 };
 
 }  // namespace handfast::test

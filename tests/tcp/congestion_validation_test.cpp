@@ -115,6 +115,7 @@ TEST(WindowValidation, idle_for_periods__halved_for_each) {
   u.fall_silent();
   u.pass(11min);
   u.restart();
+  u.restart();
   EXPECT_EQ(u.tcb.cwnd, 50 * mss);
   EXPECT_EQ(u.tcb.ssthresh, 200 * mss);
 }
@@ -125,6 +126,8 @@ TEST(WindowValidation, flight_given_back_meanwhile__the_same) {
   u.pass(6min);
   u.restart(false);
   EXPECT_EQ(u.tcb.cwnd, 100 * mss);
+  u.restart(false);
+  EXPECT_EQ(u.tcb.cwnd, 100 * mss) << "once, however often the sender is held back";
   u.flight = {};
   u.start();
   EXPECT_TRUE(u.flight.unvalidated);
@@ -140,6 +143,28 @@ TEST(WindowValidation, window_never_grew__idle_changes_nothing) {
   EXPECT_EQ(b.tcb.cwnd, 10 * mss);
   EXPECT_FALSE(b.flight.unvalidated);
   EXPECT_EQ(b.flight.pacing_rate, 0u);
+}
+
+TEST(WindowValidation, window_never_grew__little_use_is_not_paced) {
+  Bench b(tcp::new_reno);
+  b.start();
+  for (int i = 0; i < 100; ++i) {
+    b.tcb.snd_nxt = b.tcb.snd_una + 2 * mss;
+    b.pass(1s);
+    b.ack(2 * mss, unlimited);
+    EXPECT_EQ(b.flight.pacing_rate, 0u);
+  }
+}
+
+TEST(WindowValidation, while_a_loss_is_repaired__no_samples) {
+  Used u;
+  u.ops.on_timeout(u.cx, u.tcb, u.flight);
+  u.tcb.recovery = tcp::Recovery::timeout;
+  for (int i = 0; i < 10; ++i) u.use(20);
+  EXPECT_FALSE(u.flight.pipe_known) << "section 4.2";
+  u.tcb.recovery = tcp::Recovery::open;
+  for (int i = 0; i < 10; ++i) u.use(20);
+  EXPECT_TRUE(u.flight.pipe_known);
 }
 
 TEST(WindowValidation, round_trip_below_a_millisecond__not_paced) {
