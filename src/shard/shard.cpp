@@ -111,6 +111,7 @@ Expected<ListenerId> Shard::listen(Endpoint local, HandlerRef handler, ListenOpt
   place->open = true;
   place->paused = options.paused;
   place->dscp = options.dscp;
+  ++open_listeners_;
   const auto index = static_cast<std::uint16_t>(place - cx_.listeners.begin());
   // A specific address is found before `any`.
   std::uint16_t& first = listener_by_port_[local.port];
@@ -140,6 +141,7 @@ void Shard::close_listener(ListenerId id) {
   while (*link != id.index) link = &cx_.listeners[*link].next_same_port;
   *link = listener.next_same_port;
   listener.open = false;
+  --open_listeners_;
   while (listener.half_open_head != tcp::npos) {
     tcp::HalfOpen& half = cx_.half_opens[listener.half_open_head];
     tcp::send_reset(cx_, half);
