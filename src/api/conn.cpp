@@ -95,23 +95,27 @@ void Conn::shutdown_write() { tcp::shutdown_write(shard_->tcp(), *tcb_); }
 void Conn::close() { tcp::close(shard_->tcp(), *tcb_); }
 void Conn::abort() { tcp::abort(shard_->tcp(), *tcb_); }
 
+// MUST-17
 void Conn::set_nodelay(bool on) {
   (on ? tcp::set : tcp::clear)(*tcb_, tcp::nodelay);
   if (on) tcp::mark_dirty(shard_->tcp(), *tcb_);
 }
 
+// MUST-24
 void Conn::set_keepalive(bool on) {
   (on ? tcp::set : tcp::clear)(*tcb_, tcp::keepalive_on);
   const bool open = tcb_->state == State::established || tcb_->state == State::close_wait;
   if (on && open) tcp::start_keepalive_timer(shard_->tcp(), *tcb_);
 }
 
+// MUST-48, SHLD-21
 bool Conn::set_dscp(std::uint8_t dscp) {
   if (dscp > shard::max_dscp) return false;
   tcp::set_dscp(*tcb_, dscp);
   return true;
 }
 
+// MUST-21
 void Conn::set_user_timeout(Duration limit) {
   const auto tenths = std::clamp<std::int64_t>((limit + 99ms) / 100ms, 0, 65535);
   tcb_->user_timeout_ds = static_cast<std::uint16_t>(tenths);

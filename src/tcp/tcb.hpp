@@ -31,7 +31,7 @@ enum class Recovery : std::uint8_t {
 
 /// One bit each; the comment is what holds while it is set.
 enum TcbFlag : std::uint32_t {
-  active_open = 1u << 0,        ///< we sent the first SYN (in SYN-RECEIVED: do not return to LISTEN)
+  active_open = 1u << 0,        ///< we sent the first SYN (MUST-11: in SYN-RECEIVED do not return to LISTEN)
   ts_enabled = 1u << 1,         ///< both SYNs had timestamps (RFC 7323 section 3.2)
   sack_enabled = 1u << 2,       ///< both SYNs had SACK-permitted
   wscale_enabled = 1u << 3,     ///< both SYNs had window scale
@@ -76,7 +76,7 @@ struct alignas(64) Tcb {
   Seq snd_una;                     // oldest unacknowledged; snd_una <= snd_nxt
   Seq snd_nxt;                     // next never sent (never pulled back: see rtx_nxt)
   Seq snd_wl1, snd_wl2;            // segment of the last window update
-  std::uint32_t snd_wnd = 0;       // offered by the peer, unscaled bytes beyond snd_una at that update
+  std::uint32_t snd_wnd = 0;       // offered by the peer, unscaled bytes beyond snd_una at that update (MUST-1, REC-1)
   std::uint32_t max_snd_wnd = 0;   // largest ever offered (RFC 5961 section 5.2, SWS)
   Seq rcv_nxt;                     // next expected; never goes back
   Seq rcv_adv;                     // right edge offered; never goes back; RCV.WND = rcv_adv - rcv_nxt

@@ -83,7 +83,7 @@ Drop parse_tcp(std::span<const std::byte> bytes, ChecksumState state, Segment& o
     const auto length = static_cast<std::uint32_t>(bytes.size());
     const std::uint64_t pseudo = pseudo_header_sum(Ipv4Address{out.flow.remote_address},
                                                    Ipv4Address{out.flow.local_address}, protocol_tcp, length);
-    if (!sum_is_good(sum_bytes(bytes, pseudo))) return Drop::tcp_checksum;
+    if (!sum_is_good(sum_bytes(bytes, pseudo))) return Drop::tcp_checksum;  // MUST-3
   }
   const Port source = load16(p);
   const Port destination = load16(p + 2);
