@@ -38,6 +38,9 @@ enum class Drop : std::uint8_t {
   icmp_checksum,
   icmp_unknown,
   icmp_rate_limited,
+  icmp_no_connection,
+  icmp_out_of_window,
+  icmp_implausible_mtu,
   // TCP, formats
   tcp_truncated,
   tcp_data_offset,
@@ -65,6 +68,8 @@ enum class Drop : std::uint8_t {
   tcp_bad_cookie,
   tcp_time_wait,
   tcp_window_full,
+  tcp_no_timestamp,
+  tcp_authentication,
   // shard
   steering_ring_full,
   tx_no_buffer,

@@ -40,6 +40,9 @@ constexpr auto names = std::to_array<Entry>({
     {Drop::icmp_checksum, "icmp_checksum"},
     {Drop::icmp_unknown, "icmp_unknown"},
     {Drop::icmp_rate_limited, "icmp_rate_limited"},
+    {Drop::icmp_no_connection, "icmp_no_connection"},
+    {Drop::icmp_out_of_window, "icmp_out_of_window"},
+    {Drop::icmp_implausible_mtu, "icmp_implausible_mtu"},
     {Drop::tcp_truncated, "tcp_truncated"},
     {Drop::tcp_data_offset, "tcp_data_offset"},
     {Drop::tcp_checksum, "tcp_checksum"},
@@ -65,6 +68,8 @@ constexpr auto names = std::to_array<Entry>({
     {Drop::tcp_bad_cookie, "tcp_bad_cookie"},
     {Drop::tcp_time_wait, "tcp_time_wait"},
     {Drop::tcp_window_full, "tcp_window_full"},
+    {Drop::tcp_no_timestamp, "tcp_no_timestamp"},
+    {Drop::tcp_authentication, "tcp_authentication"},
     {Drop::steering_ring_full, "steering_ring_full"},
     {Drop::tx_no_buffer, "tx_no_buffer"},
 });

@@ -180,6 +180,7 @@ class Loop {
     fields.ack = segment.ack;
     fields.window = segment.window;
     fields.flags = segment.flags;
+    fields.urgent = (segment.flags & wire::urg) != 0 ? segment.urgent : std::uint16_t{0};
     fields.tos = segment.tos;
     fields.ttl = cx.config.link.ttl;  // MUST-49
     frame.length = wire::write_tcp_frame(frame.data, fields, {segment.options.data(), segment.options_length},

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "tcp/invariants.hpp"
+#include "tcp/flights.hpp"
 #include "tcp/lifetime.hpp"
 #include "tcp/output.hpp"
 #include "tcp/timeouts.hpp"
@@ -217,10 +218,11 @@ void Shard::run_timers(FrameSource source) {
     cx_.stats.timer_lag_max_ns = std::max(cx_.stats.timer_lag_max_ns, late);
     const bool application = tcp::connection_timer(cx_, tcb);
     if constexpr (check_always) tcp::check_invariants(cx_, tcb);
-    if (application) {
-      set(tcb, tcp::app_timer_due);
-      deliver_later(tcb);
-    }
+    const bool doubtful = has(tcb, tcp::notice) && has(tcb, tcp::unresponsive_due) && !has(tcb, tcp::ended);
+    // rfc9293 3.8.3 (b): negative advice to the layer below.
+    if (doubtful) neighbours_.suspect(next_hop(Ipv4Address{tcb.key.remote_address}), cx_.now);
+    if (application) set(tcb, tcp::app_timer_due);
+    if (application || doubtful) deliver_later(tcb);
   });
   cx_.half_open_wheel.advance(cx_.now, max_timers, [this](ds::TimerNode& node) {
     tcp::half_open_timer(cx_, *reinterpret_cast<tcp::HalfOpen*>(reinterpret_cast<std::byte*>(&node) - tcp::half_open_timer_offset));
@@ -233,6 +235,7 @@ void Shard::run_timers(FrameSource source) {
     fire(ctx);
   });
   tcp::expire_time_wait(cx_, max_timers);
+  tcp::expire_flights(cx_, max_timers);
   for (const Ipv4Address address : wanted_) send_arp_request(address, source);
   wanted_.clear();
   for (std::size_t i = 0; i < max_questions; ++i) {

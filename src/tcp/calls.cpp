@@ -7,9 +7,12 @@
 
 #include "tcp/lifetime.hpp"
 #include "tcp/output.hpp"
+#include "tcp/path_mtu.hpp"
+#include "tcp/patience.hpp"
 #include "tcp/rtt.hpp"
 #include "tcp/state.hpp"
 #include "tcp/timeouts.hpp"
+#include "tcp/urgent.hpp"
 
 namespace handfast::tcp {
 namespace {
@@ -103,8 +106,8 @@ Tcb* open_active(Context& cx, const FlowKey& key, std::uint64_t hash, std::uint1
   set(*tcb, active_open | rtt_timing);
   tcb->handler = handler;
   tcb->congestion = cx.config.tcp.congestion_control;
-  tcb->iss = tcb->snd_una = tcb->recover = tcb->rtx_nxt = initial.iss;
-  tcb->snd_nxt = tcb->rtt_seq = initial.iss + 1;
+  tcb->iss = tcb->snd_una = initial.iss;
+  tcb->snd_nxt = initial.iss + 1;
   tcb->rtt_time_us = cx.now_us;
   tcb->ts_offset = initial.ts_offset;
   set_state(*tcb, State::syn_sent);
@@ -270,7 +273,13 @@ ConnStats status(const Context& cx, const Tcb& tcb) {
   s.congestion_window = tcb.cwnd;
   s.slow_start_threshold = tcb.ssthresh;
   s.mss = tcb.snd_mss;
+  s.path_mtu = path_mtu(tcb);
+  s.last_icmp_error = tcb.last_icmp_error;
   s.flight = distance(tcb.snd_una, tcb.snd_nxt);
+  if (tcb.flight != nullptr) {
+    s.sacked = tcb.flight->sacked;
+    s.lost = tcb.flight->lost;
+  }
   s.queued = tcb.send_queued;
   s.unread = unread_bytes(tcb);
   s.out_of_order = tcb.receive != nullptr ? tcb.receive->beyond.bytes() : 0;
@@ -289,6 +298,9 @@ ConnStats status(const Context& cx, const Tcb& tcb) {
   s.sack = has(tcb, sack_enabled);
   s.window_scale = has(tcb, wscale_enabled);
   s.dscp = has(tcb, marked) ? tcb.dscp : std::uint8_t{0};
+  s.user_timeout = give_up_after(cx, tcb);
+  s.peer_user_timeout = decode_user_timeout(tcb.peer_user_timeout);
+  s.urgent_ahead = urgent_ahead(tcb, first_unread(tcb));
   return s;
 }
 

@@ -13,9 +13,11 @@
 #include "ds/timer_wheel.hpp"
 #include "handfast/config.hpp"
 #include "handfast/core.hpp"
+#include "tcp/flight.hpp"
 #include "tcp/half_open.hpp"
+#include "tcp/path_cache.hpp"
+#include "tcp/path_search.hpp"
 #include "tcp/receive_buffer.hpp"
-#include "tcp/scoreboard.hpp"
 #include "tcp/secrets.hpp"
 #include "tcp/tcb.hpp"
 #include "tcp/time_wait.hpp"
@@ -88,7 +90,10 @@ struct Context {
   ChunkPool chunks;
   ds::ObjectPool<Extent> extents;
   ds::ObjectPool<ReceiveBuffer> receive_buffers;
-  ds::ObjectPool<Scoreboard> scoreboards;
+  ds::ObjectPool<Flight> flights;
+  IdleFlights idle_flights;             // nothing in flight; given back after a while, oldest first
+  ds::Slab<PathSearch> path_searches;
+  PathCache paths;
 
   ds::TimerWheel tcb_wheel;
   ds::TimerWheel half_open_wheel;
@@ -109,9 +114,9 @@ inline const FlowKey& KeyOf::operator()(std::uint32_t slot) const { return const
 
 /// Layer-wide helpers on one connection.
 [[nodiscard]] inline std::uint32_t ts_now(const Context& cx, const Tcb& tcb) { return cx.now_ms + tcb.ts_offset; }
-[[nodiscard]] inline bool has(const Tcb& tcb, std::uint32_t flag) { return (tcb.flags & flag) != 0; }
-inline void set(Tcb& tcb, std::uint32_t flag) { tcb.flags |= flag; }
-inline void clear(Tcb& tcb, std::uint32_t flag) { tcb.flags &= ~flag; }
+[[nodiscard]] inline bool has(const Tcb& tcb, std::uint64_t flag) { return (tcb.flags & flag) != 0; }
+inline void set(Tcb& tcb, std::uint64_t flag) { tcb.flags |= flag; }
+inline void clear(Tcb& tcb, std::uint64_t flag) { tcb.flags &= ~flag; }
 inline void count(Context& cx, Drop reason) { ++cx.stats.drops[static_cast<std::size_t>(reason)]; }
 
 /// The TOS byte of what leaves, without ECN. SHLD-22: the code point is passed on as it was set.

@@ -5,7 +5,9 @@
 #include <cstring>
 #include <new>
 
+#include "tcp/flights.hpp"
 #include "tcp/output.hpp"
+#include "tcp/path_mtu.hpp"
 #include "tcp/state.hpp"
 #include "wire/tcp_writer.hpp"
 
@@ -42,7 +44,9 @@ Context::Context(const CoreConfig& c, Time start)
       chunks(static_cast<std::uint32_t>(c.limits.buffer_memory / chunk_bytes)),
       extents(c.limits.send_extents),
       receive_buffers(c.limits.recovery_blocks),
-      scoreboards(c.limits.recovery_blocks),
+      flights(c.limits.recovery_blocks),
+      path_searches(c.limits.path_searches),
+      paths(c.limits.paths, secrets.flow[1]),
       tcb_wheel(start),
       half_open_wheel(start) {
   set_now(start);
@@ -96,12 +100,6 @@ void free_receive_buffer(Context& cx, Tcb& tcb) {
   tcb.receive = nullptr;
 }
 
-void free_scoreboard(Context& cx, Tcb& tcb) {
-  if (tcb.scoreboard == nullptr) return;
-  cx.scoreboards.free(tcb.scoreboard);
-  tcb.scoreboard = nullptr;
-}
-
 namespace {
 
 void leave_table(Context& cx, Tcb& tcb) {
@@ -123,7 +121,8 @@ void end_connection(Context& cx, Tcb& tcb, CloseReason reason) {
   stop_timers(cx, tcb);
   free_send_queue(cx, tcb);
   if (!has(tcb, judging)) free_receive_buffer(cx, tcb);  // else the application is looking at it
-  free_scoreboard(cx, tcb);
+  free_flight(cx, tcb);
+  if (has(tcb, mss_unsettled)) release_path_search(cx, tcb);
   if (tcb.state != State::closed) set_state(tcb, State::closed);
   set(tcb, ended);
   tcb.close_reason = reason;

@@ -41,7 +41,10 @@ void send_reset_at_ack(Context& cx, const wire::Segment& segment);
 /// Called when the last byte was acknowledged or the connection ended.
 void release_extent(Context& cx, Extent& extent);
 
-/// Bytes believed to be in the network (RFC 6675 "pipe"; with duplicate ACKs standing for segments without SACK).
-[[nodiscard]] std::uint32_t pipe(const Tcb& tcb);
+/// Tail loss probe (RFC 8985 section 7.3): new data if there is some, else the last segment again; whatever the
+/// congestion window says. False: no place.
+bool send_tail_probe(Context& cx, Tcb& tcb, Flight& flight);
+/// What is in flight once more, where there is no memory for a flight.
+bool resend_without_flight(Context& cx, Tcb& tcb);
 
 }  // namespace handfast::tcp

@@ -13,6 +13,7 @@
 #include "base/seq.hpp"
 #include "ds/range_set.hpp"
 #include "ds/slab.hpp"
+#include "tcp/chunk_queue.hpp"
 #include "tcp/memory.hpp"
 
 namespace handfast::tcp {
@@ -23,7 +24,6 @@ inline constexpr unsigned max_out_of_order_ranges = 64;
 /// Largest receive_buffer that the places can tell apart.
 inline constexpr std::uint32_t max_receive_buffer = (1u << 27) - 2 * chunk_bytes;
 
-using ChunkPool = ds::ObjectPool<Chunk>;
 
 struct ReceiveBuffer {
   Seq unread;   // first byte that the application has not taken; everything up to rcv_nxt is here

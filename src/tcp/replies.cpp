@@ -4,6 +4,7 @@
 
 #include "tcp/cookie_timestamp.hpp"
 #include "tcp/output.hpp"
+#include "tcp/patience.hpp"
 #include "tcp/segment_builder.hpp"
 #include "tcp/timeouts.hpp"
 
@@ -34,6 +35,19 @@ TxSegment* bare_segment(Context& cx, const FlowKey& key, std::uint32_t flow_sum,
 }
 
 std::uint8_t tos_of(const Context& cx, const HalfOpen& half) { return tos_of(cx.listeners[half.listener].dscp); }
+void put_timestamps(TxSegment& segment, std::uint32_t value, std::uint32_t echo) {
+  wire::store32(segment.options.data(), 0x0101080a);  // NOP, NOP, timestamps, 10 bytes
+  wire::store32(segment.options.data() + 4, value);
+  wire::store32(segment.options.data() + 8, echo);
+  segment.options_length = timestamp_option_bytes;
+}
+
+/// A reset in answer to a segment: with timestamps if that had them, of value zero (RFC 7323 section 5.2).
+void send_bare_reset(Context& cx, const wire::Segment& cause, Seq seq, Seq ack, std::uint8_t flags) {
+  TxSegment* segment = bare_segment(cx, cause.flow, wire::flow_sum(cause.flow), seq, ack, flags);
+  wire::TcpOptions options;
+  if (segment != nullptr && wire::read_options(cause, options) && options.has_timestamps) put_timestamps(*segment, 0, options.ts_val);
+}
 
 /// One token bucket, refilled each second, in two fields of whoever is limited.
 bool within_limit(const Context& cx, std::uint32_t& second_began_ms, std::uint8_t& sent) {
@@ -102,6 +116,7 @@ void send_syn(Context& cx, Tcb& tcb) {
       syn_options(cx, !answer, has(tcb, wscale_enabled), has(tcb, ts_enabled), has(tcb, sack_enabled));
   options.ts_val = ts_now(cx, tcb);
   options.ts_ecr = answer ? tcb.ts_recent : 0;
+  if (cx.config.tcp.user_timeout_option) options.user_timeout = advertised_user_timeout(cx, tcb);
   segment->window = syn_window(cx);
   segment->options_length = wire::write_options(segment->options.data(), options);
   if (answer) {
@@ -118,6 +133,7 @@ void send_syn_ack(Context& cx, HalfOpen& half) {
   wire::TcpOptions options = syn_options(cx, false, h.wscale, h.timestamps, h.sack);
   options.ts_val = cx.now_ms + h.ts_offset;
   options.ts_ecr = h.ts_recent;
+  if (cx.config.tcp.user_timeout_option) options.user_timeout = encode_user_timeout(cx.config.tcp.user_timeout);
   segment->window = syn_window(cx);
   half.handshake.rcv_wnd = segment->window;
   segment->options_length = wire::write_options(segment->options.data(), options);
@@ -160,13 +176,7 @@ bool send_challenge_ack(Context& cx, HalfOpen& half) {
   TxSegment* segment = bare_segment(cx, half.key, half.flow_sum, h.iss + 1, h.irs + 1, wire::ack, tos_of(cx, half));
   if (segment == nullptr) return false;
   segment->window = static_cast<std::uint16_t>(h.rcv_wnd >> (h.wscale ? cx.rcv_wscale : 0));
-  if (h.timestamps) {
-    wire::TcpOptions options;
-    options.has_timestamps = true;
-    options.ts_val = cx.now_ms + h.ts_offset;
-    options.ts_ecr = h.ts_recent;
-    segment->options_length = wire::write_options(segment->options.data(), options);
-  }
+  if (h.timestamps) put_timestamps(*segment, cx.now_ms + h.ts_offset, h.ts_recent);
   return true;
 }
 
@@ -175,15 +185,19 @@ void send_time_wait_ack(Context& cx, TimeWait& entry) {
   if (segment == nullptr) return;
   segment->window = entry.window;
   if (!entry.timestamps) return;
-  wire::store32(segment->options.data(), 0x0101080a);
-  wire::store32(segment->options.data() + 4, cx.now_ms + entry.ts_offset);
-  wire::store32(segment->options.data() + 8, entry.ts_recent);
-  segment->options_length = timestamp_option_bytes;
+  put_timestamps(*segment, cx.now_ms + entry.ts_offset, entry.ts_recent);
 }
 
 void send_keepalive(Context& cx, Tcb& tcb) {
   // SEG.SEQ = SND.NXT - 1 lies below the window, so that a living peer must answer (SHLD-12: with no data).
-  if (begin_segment(cx, tcb, tcb.snd_nxt - 1, wire::ack) == nullptr) return;
+  TxSegment* segment = begin_segment(cx, tcb, tcb.snd_nxt - 1, wire::ack);
+  if (segment == nullptr) return;
+  static constexpr std::byte garbage{};
+  if (cx.config.tcp.keepalive_garbage && tcb.snd_una == tcb.snd_nxt) {  // MAY-6; the peer has this byte already
+    segment->piece[0] = {&garbage, 1};
+    segment->pieces = 1;
+    segment->payload_length = 1;
+  }
   commit_segment(cx, tcb);
   ++cx.stats.keepalive_probes;
 }
@@ -200,31 +214,34 @@ void send_window_probe(Context& cx, Tcb& tcb) {
   segment->payload_length = 1;
   commit_segment(cx, tcb);
   ++cx.stats.zero_window_probes;
-  if (tcb.snd_nxt == tcb.snd_una) tcb.snd_nxt += 1;
+  if (tcb.snd_nxt != tcb.snd_una) return;
+  tcb.snd_nxt += 1;
+  set(tcb, probe_out);
 }
 
 void send_reset(Context& cx, Tcb& tcb) {
-  bare_segment(cx, tcb.key, tcb.flow_sum, tcb.snd_nxt, tcb.rcv_nxt, wire::rst | wire::ack, tos_of(tcb));
+  TxSegment* segment = bare_segment(cx, tcb.key, tcb.flow_sum, tcb.snd_nxt, tcb.rcv_nxt, wire::rst | wire::ack, tos_of(tcb));
+  if (segment != nullptr && has(tcb, ts_enabled)) put_timestamps(*segment, ts_now(cx, tcb), tcb.ts_recent);
 }
 
 void send_reset(Context& cx, HalfOpen& half) {
   const Handshake& h = half.handshake;
-  bare_segment(cx, half.key, half.flow_sum, h.iss + 1, h.irs + 1, wire::rst | wire::ack, tos_of(cx, half));
+  TxSegment* segment = bare_segment(cx, half.key, half.flow_sum, h.iss + 1, h.irs + 1, wire::rst | wire::ack, tos_of(cx, half));
+  if (segment != nullptr && h.timestamps) put_timestamps(*segment, cx.now_ms + h.ts_offset, h.ts_recent);
 }
 
 void send_reset_for(Context& cx, const wire::Segment& segment) {
   if (segment.has(wire::rst) || !reset_allowed(cx)) return;
   // rfc9293 3.10.7.1: with an ACK the reset takes its number; without, it acknowledges what came.
-  const std::uint32_t sum = wire::flow_sum(segment.flow);
   if (segment.has(wire::ack))
-    bare_segment(cx, segment.flow, sum, segment.ack, Seq{}, wire::rst);
+    send_bare_reset(cx, segment, segment.ack, Seq{}, wire::rst);
   else
-    bare_segment(cx, segment.flow, sum, Seq{}, segment.seq + segment.length(), wire::rst | wire::ack);
+    send_bare_reset(cx, segment, Seq{}, segment.seq + segment.length(), wire::rst | wire::ack);
 }
 
 void send_reset_at_ack(Context& cx, const wire::Segment& segment) {
   if (segment.has(wire::rst) || !reset_allowed(cx)) return;
-  bare_segment(cx, segment.flow, wire::flow_sum(segment.flow), segment.ack, Seq{}, wire::rst);
+  send_bare_reset(cx, segment, segment.ack, Seq{}, wire::rst);
 }
 
 void release_extent(Context& cx, Extent& extent) {

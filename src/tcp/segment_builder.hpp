@@ -11,17 +11,25 @@ namespace handfast::tcp {
 
 inline constexpr std::uint32_t timestamp_option_bytes = 12;  // with its padding
 
-/// SACK blocks that the next segment would carry (RFC 2018 section 3): at most 3 beside timestamps, 4 alone.
+/// SACK blocks that the next segment would carry (RFC 2018 section 3): at most 3 beside timestamps, 4 alone, and no more than
+/// leave half of a small segment to its data (MUST-16).
 [[nodiscard]] inline std::uint32_t sack_blocks_due(const Tcb& tcb) {
   if (tcb.receive == nullptr || tcb.receive->beyond.empty() || !has(tcb, sack_enabled)) return 0;
-  return std::min<std::uint32_t>(static_cast<std::uint32_t>(tcb.receive->beyond.size()), has(tcb, ts_enabled) ? 3 : 4);
+  const std::uint32_t most = std::min(has(tcb, ts_enabled) ? 3u : 4u, (tcb.snd_mss / 2u - 4) / 8);
+  return std::min(static_cast<std::uint32_t>(tcb.receive->beyond.size()), most);
 }
+
+/// What `dressed` stands for (dress.cpp): bytes of options beside `other_options`, and putting all of it on.
+[[nodiscard]] std::uint32_t extra_option_bytes(const Tcb& tcb, std::uint32_t other_options);
+void dress_segment(const Context& cx, Tcb& tcb, TxSegment& segment);
 
 /// Payload that fits beside the options of the next segment.
 [[nodiscard]] inline std::uint32_t segment_room(const Tcb& tcb) {
   const std::uint32_t blocks = sack_blocks_due(tcb);
-  const std::uint32_t options = blocks == 0 ? 0 : 4 + 8 * blocks;
-  return tcb.snd_mss > 2 * options ? tcb.snd_mss - options : tcb.snd_mss;
+  std::uint32_t options = blocks == 0 ? 0 : 4 + 8 * blocks;
+  if (has(tcb, dressed)) [[unlikely]]
+    options += extra_option_bytes(tcb, options + (has(tcb, ts_enabled) ? timestamp_option_bytes : 0));
+  return tcb.snd_mss > options + 8 ? tcb.snd_mss - options : 8;
 }
 
 /// Fills everything but payload, FIN and PSH; null when the queue is full. Nothing is sent before commit_segment.
@@ -55,6 +63,7 @@ inline constexpr std::uint32_t timestamp_option_bytes = 12;  // with its padding
     wire::store32(segment->options.data() + 8, tcb.ts_recent);
     segment->options_length = timestamp_option_bytes;
   }
+  if (has(tcb, dressed)) [[unlikely]] dress_segment(cx, tcb, *segment);
   return segment;
 }
 

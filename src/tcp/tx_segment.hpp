@@ -29,6 +29,7 @@ struct TxSegment {
   std::uint16_t window = 0;
   std::uint8_t flags = 0;
   std::uint8_t options_length = 0;
+  std::uint16_t urgent = 0;  // means something with URG in flags alone
   std::uint8_t pieces = 0;
   std::uint8_t tos = 0;  // DSCP << 2 | ECN
   std::uint32_t payload_length = 0;

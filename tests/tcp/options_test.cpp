@@ -171,7 +171,7 @@ TEST(Options, what_was_not_negotiated__does_not_count) {
   t.peer.ack().ack(1).sack({{1461, 4381}});
   t.peer.ack().ts(5, 5).data("a");
   EXPECT_EQ(t.app.received(), "a");
-  EXPECT_EQ(usage_of(t.core()).scoreboards, 0u);
+  EXPECT_EQ(t.conn().stats().sacked, 0u);
   t.advance(50ms);
   EXPECT_FALSE(t.peer.expect().packet().ts);
 }
