@@ -133,7 +133,7 @@ void open_cautious(Trace& t, Handshake h = {}) {
   t.with([](Conn& c) { c.set_nodelay(true); });
 }
 
-// rfc4821 7.2, 7.4: of data that waits, with enough behind it for its loss to be seen
+// rfc4821 7.1, 7.4: of data that waits, with enough behind it for its loss to be seen
 TEST(Probe, always__first_segment_of_enough_data_is_of_the_largest_size) {
   Trace t{always()};
   open_cautious(t);
@@ -152,7 +152,7 @@ TEST(Probe, always__first_segment_of_enough_data_is_of_the_largest_size) {
   EXPECT_EQ(usage_of(t.core()).path_searches, 0u);
 }
 
-// rfc4821 7.6.2: no congestion signal; only the probe's bytes again, in pieces that are known to fit
+// rfc4821 4b, 7.6.2: no congestion signal; only the probe's bytes again, in pieces that are known to fit
 TEST(Probe, lost_alone__sent_again_in_two_and_the_window_stays) {
   for (const bool sack : {false, true}) {
     SCOPED_TRACE(sack);
@@ -296,7 +296,7 @@ TEST(Probe, peer_takes_less__never_more_than_that) {
   EXPECT_EQ(t.conn().stats().mss, 1420u);
 }
 
-// rfc4821 7.3: ten minutes after the end of a search
+// rfc4821 7.3b: ten minutes after the end of a search
 TEST(Probe, router_has_set_the_size__a_larger_one_is_probed_after_ten_minutes) {
   Trace t;
   open_cautious(t);
@@ -403,6 +403,7 @@ Outcome transfer(PathMtuDiscovery mode, std::size_t link, std::size_t narrowest,
   return outcome;
 }
 
+// rfc4821 7.1, 7.3a
 TEST(PathSearch, silent_narrow_link__found_by_time_outs_and_probed_up_to_what_it_takes) {
   struct Row {
     std::size_t link, narrowest, least_found;

@@ -293,6 +293,7 @@ TEST(SackRecovery, after_a_timeout__what_was_sacked_is_kept__rfc_6675_5_1) {
   EXPECT_EQ(t.stats().sack_reneging, 0u);
 }
 
+// rfc2018 5c, 8b, rfc6675 4a
 TEST(SackRecovery, the_peer_drops_what_it_had_sacked__all_is_sent_again) {
   Trace t;
   with_flight(t, 4, with_sack);
@@ -307,6 +308,7 @@ TEST(SackRecovery, the_peer_drops_what_it_had_sacked__all_is_sent_again) {
   EXPECT_EQ(sent(t), (Seqs{nth(2), nth(3)}));
 }
 
+// rfc6675 5b
 TEST(SackRecovery, second_loss_after_a_full_recovery__is_found_by_sack_too) {
   Trace t;
   with_flight(t, 8, with_sack);
