@@ -51,7 +51,7 @@ std::uint32_t send_segment(Context& cx, Tcb& tcb, Seq at, std::uint32_t length, 
   if (length != 0) gather(tcb, *segment, at, length, place);
   const bool last = distance(tcb.snd_una, at) + segment->payload_length == tcb.send_queued;
   if (with_fin && last) segment->flags |= wire::fin;
-  if (segment->payload_length != 0 && last) segment->flags |= wire::psh;
+  if (segment->payload_length != 0 && last) segment->flags |= wire::psh;  // MUST-61
   commit_segment(cx, tcb);
   return segment->payload_length + ((segment->flags & wire::fin) != 0 ? 1 : 0);
 }
@@ -101,10 +101,10 @@ Hold why_hold(const Tcb& tcb, std::uint32_t length, std::uint32_t unsent, std::u
   if (length == mss) return Hold::no;
   const bool last = length == unsent;
   if (last && has(tcb, fin_queued)) return Hold::no;
-  if (has(tcb, override_due)) return Hold::no;
+  if (has(tcb, override_due)) return Hold::no;  // MUST-60
   if (last && !has(tcb, corked) && (has(tcb, nodelay) || out == 0)) return Hold::no;
   if (!last && length >= tcb.max_snd_wnd / 2) return Hold::no;
-  return Hold::small;
+  return Hold::small;  // MUST-38, SHLD-7
 }
 
 struct Sent {
@@ -238,7 +238,7 @@ void run_timer(Context& cx, Tcb& tcb, Hold hold) {
     if (tcb.rtx_deadline != never && !has(tcb, persist)) return;
     clear(tcb, persist);
     start_retransmission_timer(cx, tcb);
-  } else if (hold == Hold::window || hold == Hold::small) {
+  } else if (hold == Hold::window || hold == Hold::small) {  // MUST-36
     if (tcb.rtx_deadline != never) return;
     set(tcb, persist);
     start_persist_timer(cx, tcb, hold == Hold::small);

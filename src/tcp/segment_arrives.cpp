@@ -108,6 +108,7 @@ Step check_sequence(Arrival& a) {
 
 // --- second: RST (RFC 5961 section 3) ----------------------------------------------------------------------
 
+// rfc5961 3.2a, 3.2b; SHLD-2: whatever it carries
 Step check_rst(Arrival& a) {
   if (!a.segment.has(wire::rst)) return Step::go_on;
   if (a.segment.seq != a.tcb.rcv_nxt) return challenge(a, Drop::tcp_rst_not_exact);
@@ -146,7 +147,7 @@ Step check_syn(Arrival& a) {
 
 // --- fifth: ACK --------------------------------------------------------------------------------------------
 
-/// RFC 5961 section 5.2, never below what was really sent (the lower edge early in a connection).
+/// MAY-12: RFC 5961 section 5.2, never below what was really sent (the lower edge early in a connection).
 bool ack_is_plausible(const Tcb& tcb, Seq ack) {
   if (after(ack, tcb.snd_nxt)) return false;
   if (!before(ack, tcb.snd_una)) return true;
@@ -332,7 +333,7 @@ Step process_ack(Arrival& a) {
   }
   update_window(a);
   // A probe was answered: the peer lives (section 3.8.6.1: the connection may stay open as long as it does).
-  if (tcb.snd_wnd == 0 && !has(tcb, orphan)) tcb.progress_ms = cx.now_ms;
+  if (tcb.snd_wnd == 0 && !has(tcb, orphan)) tcb.progress_ms = cx.now_ms;  // MUST-37, SHLD-17
   return Step::go_on;
 }
 
@@ -451,6 +452,7 @@ void in_order_text(Arrival& a) {
   mark_dirty(cx, tcb);
 }
 
+// SHLD-31, MAY-13
 void out_of_order_text(Arrival& a) {
   Context& cx = a.cx;
   Tcb& tcb = a.tcb;
@@ -603,7 +605,7 @@ void syn_sent_syn(Arrival& a) {
   tcb.snd_wl2 = segment.has(wire::ack) ? segment.ack : tcb.iss;
   tcb.cwnd = initial_window(cx, tcb);
   if (!segment.has(wire::ack)) {
-    // Simultaneous open.
+    // Simultaneous open (MUST-10).
     set_state(tcb, State::syn_received);
     clear(tcb, rtt_timing);
     send_syn(cx, tcb);
