@@ -170,7 +170,7 @@ Expected<ConnId> Shard::connect(Endpoint remote, HandlerRef handler, ConnectOpti
   if (!options.local.address.is_any() && !is_local(options.local.address))
     return error(ErrorKind::usage, options.local.address.to_string() + " is not an address of this stack", "use one that --address gives");
   if (options.dscp > max_dscp) return no_such_dscp(options.dscp);
-  // MUST-43, MUST-44: the caller's local address, or one of ours.
+  // MUST-43, MUST-44, MUST-45: the caller's local address, or one of ours; it is the connection's from here on.
   const auto key = choose_tuple(remote, options.local);
   if (!key)
     return error(options.local.port != 0 ? ErrorKind::address_in_use : ErrorKind::exhausted,

@@ -17,6 +17,7 @@
 namespace handfast::tcp {
 namespace {
 
+/// SHLD-27, SHLD-28: whatever pieces it was sent in.
 /// Points the segment at [at, at + length) of the send queue; may shorten it (too many pieces). The extent is looked for
 /// from `place`, where the last one was found, if that is not behind.
 void gather(const Tcb& tcb, TxSegment& segment, Seq at, std::uint32_t length, Flight::Place* place) {
@@ -76,7 +77,7 @@ bool send_range_again(Context& cx, Tcb& tcb, Seq at, Seq end, Flight::Place* pla
   return true;
 }
 
-/// Retransmissions that recovery has ordered, as far as the congestion window lets them. False: no place.
+/// SHLD-16: retransmissions that recovery has ordered, as far as the congestion window lets them. False: no place.
 bool send_lost(Context& cx, Tcb& tcb, Flight& flight, std::uint32_t& in_flight, bool& sent) {
   if (flight.frto == 2) return true;  // rfc5682 2.1 step 2 b: new data instead
   while (const auto n = next_lost(flight)) {
@@ -165,7 +166,7 @@ void note_new(Context& cx, Tcb& tcb, Flight* flight, Seq at, std::uint32_t took)
   pace(*flight, took);
 }
 
-/// New data and the FIN behind it.
+/// New data and the FIN behind it. MUST-34, SHLD-15: none where the peer took its window back.
 Flush send_new(Context& cx, Tcb& tcb, std::uint32_t in_flight) {
   Flush result;
   const Seq limit = tcb.snd_una + tcb.snd_wnd;

@@ -185,7 +185,7 @@ void sample_rtt(Arrival& a) {
   Tcb& tcb = a.tcb;
   if (has(tcb, rtt_timing)) {
     clear(tcb, rtt_timing);
-    take_rtt_sample(a.cx, tcb, a.cx.now_us - tcb.rtt_time_us);
+    take_rtt_sample(a.cx, tcb, a.cx.now_us - tcb.rtt_time_us);  // MUST-18
   } else if (has(tcb, ts_enabled) && a.options.has_timestamps && a.options.ts_ecr != 0) {
     // It was sent again; the echo tells which copy this answers (RFC 7323 section 4).
     const std::uint32_t ms = ts_now(a.cx, tcb) - a.options.ts_ecr;

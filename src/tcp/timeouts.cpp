@@ -29,6 +29,7 @@ void count_backoff(Tcb& tcb) {
   if (tcb.backoff != 0xff) ++tcb.backoff;
 }
 
+// MUST-22, MUST-23
 void syn_timeout(Context& cx, Tcb& tcb) {
   if (since_ms(cx, tcb.progress_ms) >= cx.config.tcp.connect_timeout) {
     // SHLD-25: where routers said why nobody answers, that is the reason.

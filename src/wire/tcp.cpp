@@ -76,7 +76,7 @@ bool parse_tcp_options(std::span<const std::byte> bytes, TcpOptions& out) {
   std::size_t at = 0;
   while (at < size) {
     const std::uint8_t kind = load8(bytes.data() + at);
-    if (kind == option_kind::end) return true;  // MUST-69 binds the sender: what follows is not looked at
+    if (kind == option_kind::end) return true;  // MUST-4; MUST-69 binds the sender: what follows is not looked at
     if (kind == option_kind::no_operation) {
       ++at;
       continue;

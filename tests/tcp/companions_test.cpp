@@ -105,6 +105,22 @@ TEST(Timestamps, of_two_connections__have_offsets_of_their_own) {
   EXPECT_GT(std::min(a - b, b - a), 1000u) << "at one moment; a chance of one in two millions";
 }
 
+// rfc5681 3.1b, 3.1d
+TEST(InitialWindow, is_what_the_syns_left_it__and_the_threshold_is_far_above) {
+  for (const bool active : {false, true}) {
+    Trace t;
+    if (active) {
+      t.open_active(modern);
+    } else {
+      t.listen();
+      t.peer.open(modern);
+    }
+    const ConnStats s = t.conn().stats();
+    EXPECT_EQ(s.congestion_window, 10 * s.mss);
+    EXPECT_GE(s.slow_start_threshold, 1u << 30);
+  }
+}
+
 // rfc6191 2b
 TEST(TimeWait, syn_with_the_same_timestamp__a_larger_number_decides) {
   for (const bool larger : {false, true}) {

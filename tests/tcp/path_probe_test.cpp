@@ -152,6 +152,18 @@ TEST(Probe, always__first_segment_of_enough_data_is_of_the_largest_size) {
   EXPECT_EQ(usage_of(t.core()).path_searches, 0u);
 }
 
+// rfc4821 4c: in bytes; four segments of ten are no reason to grow either
+TEST(Probe, arrived__the_window_stays_as_it_was) {
+  Trace t{always()};
+  open_cautious(t);
+  const std::uint32_t before = t.conn().stats().congestion_window;
+  t.with([](Conn& c) { c.send(std::string(1460 + 3 * 1360, 's')); });
+  EXPECT_EQ(lengths(taken(t)), Lengths({1460, 1360, 1360, 1360}));
+  t.peer.ack();
+  EXPECT_EQ(t.conn().stats().path_mtu, 1500u);
+  EXPECT_EQ(t.conn().stats().congestion_window, before);
+}
+
 // rfc4821 4b, 7.6.2: no congestion signal; only the probe's bytes again, in pieces that are known to fit
 TEST(Probe, lost_alone__sent_again_in_two_and_the_window_stays) {
   for (const bool sack : {false, true}) {

@@ -432,7 +432,7 @@ TEST(Congestion, sec_C12__ack_division__grows_by_bytes_and_not_by_acks) {
   sent(t);
 }
 
-// rfc3465 2.3a
+// rfc3465 2.3a, rfc5681 3.1e
 TEST(Congestion, sec_C12__stretch_ack__grows_by_two_segments_at_most) {
   Trace t;
   t.listen();

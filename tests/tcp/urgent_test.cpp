@@ -162,7 +162,7 @@ TEST(UrgentIn, caught_up__nothing_of_it_is_left) {
   drain(t.peer);
 }
 
-// MUST-62, SHLD-13's other half: existing applications can use it
+// MUST-62: existing applications can use it
 TEST(UrgentOut, send_urgent__flag_and_pointer_to_the_byte_behind) {
   Trace t;
   t.listen();
