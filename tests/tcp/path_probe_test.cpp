@@ -160,6 +160,9 @@ TEST(Probe, arrived__the_window_stays_as_it_was) {
   t.with([](Conn& c) { c.send(std::string(1460 + 3 * 1360, 's')); });
   EXPECT_EQ(lengths(taken(t)), Lengths({1460, 1360, 1360, 1360}));
   t.peer.ack();
+  EXPECT_EQ(t.conn().stats().congestion_window, before);
+  t.with([](Conn& c) { c.send(std::string(1460, 's')); });
+  EXPECT_EQ(lengths(taken(t)), Lengths({1460}));
   EXPECT_EQ(t.conn().stats().path_mtu, 1500u);
   EXPECT_EQ(t.conn().stats().congestion_window, before);
 }
