@@ -171,7 +171,7 @@ TEST(DelayedAck, of_half_a_second__cannot_be_configured) {
   CoreConfig config = small_config();
   config.tcp.delayed_ack = 500ms;
   EXPECT_TRUE(validate(config));
-  config.tcp.delayed_ack = 499ms;
+  config.tcp.delayed_ack = 200ms;
   ASSERT_FALSE(validate(config));
   Trace t{config};
   t.listen();
