@@ -103,9 +103,8 @@ void Conn::set_nodelay(bool on) {
   if (on) tcp::mark_dirty(shard_->tcp(), *tcb_);
 }
 
-// MUST-24
 void Conn::set_keepalive(bool on) {
-  (on ? tcp::set : tcp::clear)(*tcb_, tcp::keepalive_on);
+  (on ? tcp::set : tcp::clear)(*tcb_, tcp::keepalive_on);  // MUST-24
   const bool open = tcb_->state == State::established || tcb_->state == State::close_wait;
   if (on && open) tcp::start_keepalive_timer(shard_->tcp(), *tcb_);
 }

@@ -112,7 +112,6 @@ Expected<ListenerId> Shard::listen(Endpoint local, HandlerRef handler, ListenOpt
   place->open = true;
   place->paused = options.paused;
   place->dscp = options.dscp;
-  ++open_listeners_;
   const auto index = static_cast<std::uint16_t>(place - cx_.listeners.begin());
   // A specific address is found before `any`.
   std::uint16_t& first = listener_by_port_[local.port];
@@ -124,6 +123,7 @@ Expected<ListenerId> Shard::listen(Endpoint local, HandlerRef handler, ListenOpt
     place->next_same_port = first;
     first = index;
   }
+  ++open_listeners_;
   return ListenerId{index};
 }
 

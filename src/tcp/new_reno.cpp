@@ -17,7 +17,7 @@ void start(Context&, Tcb&, Flight&) {}
 void on_ack(Context&, Tcb& tcb, Flight& flight, const AckEvent& event) {
   if (!event.cwnd_limited) return;
   const std::uint32_t mss = tcb.snd_mss;
-  if (tcb.cwnd < tcb.ssthresh) {  // MUST-19: slow start, else congestion avoidance
+  if (tcb.cwnd < tcb.ssthresh) {
     tcb.cwnd += std::min(event.acked, 2 * mss);
     return;
   }

@@ -119,6 +119,7 @@ void look_at_state(Context& cx, Tcb& tcb, Flight& flight, const Delivery& d, con
   if (tcb.recovery == Recovery::open && arrival.ece && has(tcb, ecn_on)) react_to_ece(cx, tcb, flight);
 }
 
+// MUST-19: slow start and congestion avoidance, by the algorithm that was chosen.
 void move_window(Context& cx, Tcb& tcb, Flight& flight, const Delivery& d, const AckArrival& arrival, std::uint32_t lost,
                  const RateSample& rate) {
   const CongestionOps& ops = congestion(tcb);

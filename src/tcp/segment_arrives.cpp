@@ -55,7 +55,7 @@ bool acceptable(Seq rcv_nxt, std::uint32_t window, Seq seq, std::uint32_t length
   return window != 0 && (inside(seq) || inside(seq + (length - 1)));
 }
 
-/// A segment that cannot be accepted is answered by an ACK (3.10.7.4 first); one with data always, since its sender waits for
+/// A segment that cannot be accepted is answered by an ACK (MUST-62...); one with data always, since its sender waits for
 /// it, one without at most as often as a challenge, so that two ends out of step do not answer each other for ever.
 Step answer_unacceptable(Arrival& a, Drop reason) {
   if (a.segment.has(wire::rst)) return drop(a, reason);

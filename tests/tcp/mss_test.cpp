@@ -19,7 +19,7 @@ CoreConfig with_mtu(unsigned mtu) {
 /// Bytes of the IP datagram that carried it.
 std::size_t datagram(const Packet& p) { return build(p).size() - 14; }
 
-// MUST-14, MUST-67: what is offered is what can be received, no option taken off (rfc6691 2a). SHLD-5, MAY-3: in
+// MUST-14, MUST-67: what is offered is what can be received, no option taken off (RFC 6691 section 2). SHLD-5, MAY-3: in
 // every SYN, 536 itself included.
 TEST(Mss, option__is_in_every_syn_and_is_the_mtu_less_the_fixed_headers) {
   for (const unsigned mtu : {576u, 577u, 1280u, 1500u, 4352u, 9000u, 9216u}) {
@@ -81,7 +81,7 @@ TEST(Mss, option__is_in_no_other_segment) {
   EXPECT_GE(seen, 6);
 }
 
-// MUST-15, MUST-16: min(what the peer takes, what our link does), less the options of each segment (rfc6691 2b)
+// MUST-15, MUST-16: min(what the peer takes, what our link does), less the options of each segment (RFC 6691 section 3)
 TEST(Mss, effective__is_the_lesser_of_the_peers_and_ours_less_the_options_there_are) {
   for (const unsigned mtu : {576u, 1280u, 1500u, 9216u}) {
     for (const unsigned offered : {0u, 216u, 536u, 1220u, 1460u, 8960u, 65535u}) {

@@ -225,7 +225,8 @@ TEST(PathMtu, proven_size__error_waits_and_progress_refutes_it) {
   EXPECT_EQ(t.stats().path_mtu_reduced, 0u);
 }
 
-// rfc5927 7.2a, 7.3.2
+// rfc5927 7.3.2
+// rfc5927 7.2a
 TEST(PathMtu, proven_size__time_out_of_what_is_quoted_confirms_it_and_is_no_congestion) {
   Trace t;
   const auto flight = proven_flight(t, 2 * 1460);

@@ -298,7 +298,7 @@ TEST(HalfOpenTimestamps, old_duplicate_of_the_syn__changes_nothing) {
   EXPECT_TRUE(answer.wscale);
 }
 
-// rfc7323 3.2d: TSopt in a SYN-ACK only if it was in the SYN; a peer that tries again without is taken by its word
+// rfc7323 3.2: TSopt in a SYN-ACK only if it was in the SYN; a peer that tries again without is taken by its word
 TEST(HalfOpenTimestamps, syn_again_without_options__they_are_off) {
   Trace t;
   t.listen();
