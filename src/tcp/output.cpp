@@ -45,13 +45,13 @@ void gather(const Tcb& tcb, TxSegment& segment, Seq at, std::uint32_t length, Fl
   segment.payload_length = taken;
 }
 
-/// One segment with data, FIN or both, from `at`; MUST-61: PSH on the last of the queue. Returns the sequence space it took; 0 when there was no place.
+/// One segment with data, FIN or both, from `at`. Returns the sequence space it took; 0 when there was no place.
 std::uint32_t send_segment(Context& cx, Tcb& tcb, Seq at, std::uint32_t length, bool with_fin, Flight::Place* place) {
   TxSegment* segment = begin_segment(cx, tcb, at, wire::ack);
   if (segment == nullptr) return 0;
   if (length != 0) gather(tcb, *segment, at, length, place);
   const bool last = distance(tcb.snd_una, at) + segment->payload_length == tcb.send_queued;
-  if (with_fin && last) segment->flags |= wire::fin;
+  if (with_fin && last) segment->flags |= wire::fin;  // and MUST-61:
   if (segment->payload_length != 0 && last) segment->flags |= wire::psh;
   commit_segment(cx, tcb);
   return segment->payload_length + ((segment->flags & wire::fin) != 0 ? 1 : 0);
