@@ -51,7 +51,7 @@ std::uint32_t send_segment(Context& cx, Tcb& tcb, Seq at, std::uint32_t length, 
   if (segment == nullptr) return 0;
   if (length != 0) gather(tcb, *segment, at, length, place);
   const bool last = distance(tcb.snd_una, at) + segment->payload_length == tcb.send_queued;
-  if (with_fin && last) segment->flags |= wire::fin;  // and MUST-61:
+  if (with_fin && last) segment->flags |= wire::fin;  // MUST-61 is the next line
   if (segment->payload_length != 0 && last) segment->flags |= wire::psh;
   commit_segment(cx, tcb);
   return segment->payload_length + ((segment->flags & wire::fin) != 0 ? 1 : 0);

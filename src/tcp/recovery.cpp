@@ -47,8 +47,7 @@ void enter_fast_recovery(Context& cx, Tcb& tcb, Flight& flight, const Delivery& 
   ++cx.stats.fast_retransmits;
 }
 
-/// RFC 3168 section 6.1.2: once a window.
-// SHLD-8
+/// SHLD-8, rfc3168 6.1.2b: once a window.
 void react_to_ece(Context& cx, Tcb& tcb, Flight& flight) {
   if (flight.cwr_on && before(tcb.snd_una, flight.cwr_end)) return;
   const CongestionOps& ops = congestion(tcb);
