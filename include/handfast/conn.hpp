@@ -31,7 +31,7 @@ enum class State : std::uint8_t {
 inline constexpr std::size_t state_count = 11;
 [[nodiscard]] std::string_view name(State state);  ///< the RFC's: "SYN-SENT"
 
-/// Why a connection ended. Every connection, a failed connect included, ends with exactly one.
+/// Why a connection ended (MUST-12). Every connection, a failed connect included, ends with exactly one.
 enum class CloseReason : std::uint8_t {
   finished,            ///< both sides sent FIN and all of it was acknowledged (TIME-WAIT may go on without you)
   reset_by_peer,       ///< RST after the connection was established

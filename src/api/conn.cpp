@@ -98,6 +98,7 @@ void Conn::shutdown_write() { tcp::shutdown_write(shard_->tcp(), *tcb_); }
 void Conn::close() { tcp::close(shard_->tcp(), *tcb_); }
 void Conn::abort() { tcp::abort(shard_->tcp(), *tcb_); }
 
+// MUST-17
 void Conn::set_nodelay(bool on) {
   (on ? tcp::set : tcp::clear)(*tcb_, tcp::nodelay);
   if (on) tcp::mark_dirty(shard_->tcp(), *tcb_);
@@ -108,11 +109,12 @@ void Conn::set_congestion_control(CongestionControl algorithm) {
 }
 
 void Conn::set_keepalive(bool on) {
-  (on ? tcp::set : tcp::clear)(*tcb_, tcp::keepalive_on);
+  (on ? tcp::set : tcp::clear)(*tcb_, tcp::keepalive_on);  // MUST-24
   const bool open = tcb_->state == State::established || tcb_->state == State::close_wait;
   if (on && open) tcp::start_keepalive_timer(shard_->tcp(), *tcb_);
 }
 
+// MUST-48, SHLD-21
 bool Conn::set_dscp(std::uint8_t dscp) {
   if (dscp > shard::max_dscp) return false;
   tcp::set_dscp(*tcb_, dscp);
@@ -129,6 +131,7 @@ void Conn::set_keepalive(const KeepAlive& times) {
   set_keepalive(true);
 }
 
+// MUST-21
 void Conn::set_user_timeout(Duration limit) {
   if (!is_over(*tcb_)) tcp::choose_user_timeout(shard_->tcp(), *tcb_, limit);
 }

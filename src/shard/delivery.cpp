@@ -83,7 +83,7 @@ void Shard::deliver_notices(tcp::Tcb& tcb) {
   };
   const HandlerOps& ops = handlers_[tcb.handler].ops;
   if (take(tcp::urgent_due)) tell(ops.on_urgent);
-  if (take(tcp::unresponsive_due)) tell(ops.on_unresponsive);
+  if (take(tcp::unresponsive_due)) tell(ops.on_unresponsive);  // MUST-47; SHLD-20: if it is there
   if (!has(tcb, tcp::urgent_in)) clear(tcb, tcp::notice);
 }
 

@@ -36,6 +36,8 @@ std::optional<FlowKey> Shard::choose_tuple(Endpoint remote, Endpoint wanted) {
   };
   for (std::uint64_t i = 0; i < tries; ++i) {
     const FlowKey key = candidate(counter++);
+    // rfc6056 3.2b: a service's port is not taken for a client's, where there are services.
+    if (open_listeners_ != 0 && listener_by_port_[key.ports >> 16] != 0xffff) continue;
     if (!is_free(key)) continue;
     // The bucket of the candidate after this one, for whoever opens the next connection to the same place.
     cx_.flows.prefetch(cx_.hasher(candidate(counter)));

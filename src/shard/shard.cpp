@@ -125,6 +125,7 @@ Expected<ListenerId> Shard::listen(Endpoint local, HandlerRef handler, ListenOpt
     place->next_same_port = first;
     first = index;
   }
+  ++open_listeners_;
   return ListenerId{index};
 }
 
@@ -143,6 +144,7 @@ void Shard::close_listener(ListenerId id) {
   while (*link != id.index) link = &cx_.listeners[*link].next_same_port;
   *link = listener.next_same_port;
   listener.open = false;
+  --open_listeners_;
   while (listener.half_open_head != tcp::npos) {
     tcp::HalfOpen& half = cx_.half_opens[listener.half_open_head];
     tcp::send_reset(cx_, half);
@@ -170,7 +172,7 @@ Expected<ConnId> Shard::connect(Endpoint remote, HandlerRef handler, ConnectOpti
   if (!options.local.address.is_any() && !is_local(options.local.address))
     return error(ErrorKind::usage, options.local.address.to_string() + " is not an address of this stack", "use one that --address gives");
   if (options.dscp > max_dscp) return no_such_dscp(options.dscp);
-  // MUST-43, MUST-44: the caller's local address, or one of ours.
+  // MUST-43, MUST-44, MUST-45: the caller's local address, or one of ours; it is the connection's from here on.
   const auto key = choose_tuple(remote, options.local);
   if (!key)
     return error(options.local.port != 0 ? ErrorKind::address_in_use : ErrorKind::exhausted,

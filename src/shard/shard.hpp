@@ -186,6 +186,7 @@ class Shard {
   Neighbours neighbours_;
   std::vector<Handler> handlers_;
   std::vector<std::uint16_t> listener_by_port_;  // first listener of a port; Listener::next_same_port leads on
+  std::uint32_t open_listeners_ = 0;
   std::uint32_t state_bytes_;
   ds::Mapping states_;
   ds::MpscRing<Post> posts_;

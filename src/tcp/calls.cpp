@@ -223,7 +223,7 @@ void close(Context& cx, Tcb& tcb) {
     return;
   }
   const bool judged_later = has(tcb, judging);
-  if (unread_bytes(tcb) != 0 && !judged_later) {
+  if (unread_bytes(tcb) != 0 && !judged_later) {  // SHLD-3
     send_reset(cx, tcb);
     end_connection(cx, tcb, CloseReason::unread_data);
     return;

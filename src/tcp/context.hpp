@@ -108,7 +108,7 @@ struct Context {
 
   const Tcb fresh_tcb;                  // what new_tcb copies
   TxQueue out;
-  std::vector<std::uint32_t> dirty;     // connections to flush after this burst; reserved to capacity
+  std::vector<std::uint32_t> dirty;     // to flush after this burst (MUST-58, MUST-59); reserved to capacity
   std::vector<std::uint32_t> finished;  // connections with `ended` set outside of their own delivery
   std::vector<std::uint32_t> starving;  // connections with `starved` set, and some that have ended since
   std::vector<Extent*> released;        // port buffers and callbacks to be given back by the shard

@@ -18,6 +18,7 @@ namespace handfast::tcp {
 
 namespace {
 
+/// MUST-67, SHLD-6, rfc6691 2a: fixed headers alone are taken off.
 std::uint16_t mss_of_mtu(std::uint16_t mtu) { return static_cast<std::uint16_t>(mtu - 40); }
 
 /// The least shift under which the whole receive buffer can be offered (RFC 7323 section 2.2).
@@ -168,6 +169,7 @@ void free_tcb(Context& cx, Tcb& tcb) {
   cx.tcbs.free(cx.tcbs.index_of(tcb));
 }
 
+// MUST-13
 void enter_time_wait(Context& cx, Tcb& tcb) {
   set_state(tcb, State::time_wait);
   const Time expires = cx.now + 2 * cx.config.tcp.msl;

@@ -54,7 +54,7 @@ void agree(const Context& cx, CongestionControl congestion, const wire::Segment&
   take_offer(cx, syn, options, h);
 }
 
-/// SYN,ACK with a cookie: no memory, no timer. Options that need a place to stand ride in the timestamp.
+/// rfc4987 3.6. SYN,ACK with a cookie: no memory, no timer. Options that need a place to stand ride in the timestamp.
 Verdict answer_with_cookie(Context& cx, const Listener& listener, const wire::Segment& syn, const wire::TcpOptions& options) {
   if (!cx.config.tcp.syn_cookies) return dropped(Drop::tcp_half_open_full);
   Handshake h;
@@ -281,7 +281,7 @@ Verdict segment_arrives_half_open(Context& cx, HalfOpen& half, std::uint64_t has
     return dropped(old_timestamp ? Drop::tcp_old_timestamp : Drop::tcp_out_of_window);
   }
   if (h.timestamps && !options.has_timestamps && !segment.has(wire::rst | wire::syn)) return dropped(Drop::tcp_no_timestamp);
-  // second: RST: back to LISTEN (RFC 5961 section 3: exactly at RCV.NXT)
+  // second: RST: back to LISTEN (MUST-11; rfc5961 3.2a: exactly at RCV.NXT)
   if (segment.has(wire::rst)) {
     if (segment.seq != rcv_nxt) {
       send_challenge_ack(cx, half);

@@ -20,6 +20,7 @@
 namespace handfast::tcp {
 namespace {
 
+/// SHLD-27, SHLD-28: whatever pieces it was sent in.
 /// Points the segment at [at, at + length) of the send queue; may shorten it (too many pieces). The extent is looked for
 /// from `place`, where the last one was found, if that is not behind.
 void gather(const Tcb& tcb, TxSegment& segment, Seq at, std::uint32_t length, Flight::Place* place) {
@@ -55,7 +56,7 @@ std::uint32_t send_segment(Context& cx, Tcb& tcb, Seq at, std::uint32_t length, 
   if (length != 0) gather(tcb, *segment, at, length, place);
   if (segment->payload_length != length) drop_partial_segment(*segment, mss);
   const bool last = distance(tcb.snd_una, at) + segment->payload_length == tcb.send_queued;
-  if (with_fin && last) segment->flags |= wire::fin;
+  if (with_fin && last) segment->flags |= wire::fin;  // MUST-61 is the next line
   if (segment->payload_length != 0 && last) segment->flags |= wire::psh;
   if (fresh && has(tcb, ecn_on) && segment->payload_length != 0) {  // rfc3168 6.1.2, 6.1.5: new data alone
     segment->tos |= ecn_capable;
@@ -87,7 +88,7 @@ bool send_range_again(Context& cx, Tcb& tcb, Seq at, Seq end, Flight::Place* pla
   return true;
 }
 
-/// Retransmissions that recovery has ordered, as far as the congestion window lets them. False: no place.
+/// SHLD-16: retransmissions that recovery has ordered, as far as the congestion window lets them. False: no place.
 bool send_lost(Context& cx, Tcb& tcb, Flight& flight, std::uint32_t& in_flight, bool& sent) {
   if (flight.frto == 2) return true;  // rfc5682 2.1 step 2 b: new data instead
   while (const auto n = next_lost(flight)) {
@@ -112,10 +113,10 @@ Hold why_hold(const Tcb& tcb, std::uint32_t length, std::uint32_t unsent, std::u
   if (length == mss) return Hold::no;
   const bool last = length == unsent;
   if (last && has(tcb, fin_queued)) return Hold::no;
-  if (has(tcb, override_due)) return Hold::no;
+  if (has(tcb, override_due)) return Hold::no;  // MUST-60
   if (last && !has(tcb, corked) && (has(tcb, nodelay) || out == 0)) return Hold::no;
   if (!last && length >= tcb.max_snd_wnd / 2) return Hold::no;
-  return Hold::small;
+  return Hold::small;  // MUST-38, SHLD-7
 }
 
 struct Sent {
@@ -192,7 +193,7 @@ void note_new(Context& cx, Tcb& tcb, Flight* flight, Seq at, std::uint32_t took,
   pace(*flight, took);
 }
 
-/// New data and the FIN behind it.
+/// New data and the FIN behind it. MUST-34, SHLD-15: none where the peer took its window back.
 Flush send_new(Context& cx, Tcb& tcb, std::uint32_t in_flight) {
   Flush result;
   const Seq limit = tcb.snd_una + tcb.snd_wnd;
@@ -274,7 +275,7 @@ void run_timer(Context& cx, Tcb& tcb, Hold hold) {
     if (tcb.rtx_deadline != never && !has(tcb, persist)) return;
     clear(tcb, persist);
     start_retransmission_timer(cx, tcb);
-  } else if (hold == Hold::window || hold == Hold::small) {
+  } else if (hold == Hold::window || hold == Hold::small) {  // MUST-36
     if (tcb.rtx_deadline != never) return;
     set(tcb, persist);
     start_persist_timer(cx, tcb, hold == Hold::small);

@@ -47,7 +47,7 @@ void enter_fast_recovery(Context& cx, Tcb& tcb, Flight& flight, const Delivery& 
   ++cx.stats.fast_retransmits;
 }
 
-/// RFC 3168 section 6.1.2: once a window.
+/// SHLD-8, rfc3168 6.1.2b: once a window.
 void react_to_ece(Context& cx, Tcb& tcb, Flight& flight) {
   if (flight.cwr_on && before(tcb.snd_una, flight.cwr_end)) return;
   const CongestionOps& ops = congestion(tcb);
@@ -120,6 +120,7 @@ void look_at_state(Context& cx, Tcb& tcb, Flight& flight, const Delivery& d, con
   if (tcb.recovery == Recovery::open && arrival.ece && has(tcb, ecn_on)) react_to_ece(cx, tcb, flight);
 }
 
+// MUST-19: slow start and congestion avoidance, by the algorithm that was chosen.
 void move_window(Context& cx, Tcb& tcb, Flight& flight, const Delivery& d, const AckArrival& arrival, std::uint32_t lost,
                  const RateSample& rate) {
   const CongestionOps& ops = congestion(tcb);

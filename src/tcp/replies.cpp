@@ -63,6 +63,7 @@ bool within_limit(const Context& cx, std::uint32_t& second_began_ms, std::uint8_
   return true;
 }
 
+/// MUST-14, SHLD-5, MAY-3: the MSS in every SYN; MUST-65: and nowhere else.
 wire::TcpOptions syn_options(const Context& cx, bool mine, bool wscale, bool timestamps, bool sack) {
   const TcpConfig& config = cx.config.tcp;
   wire::TcpOptions options;
@@ -200,7 +201,7 @@ void send_time_wait_ack(Context& cx, TimeWait& entry) {
 }
 
 void send_keepalive(Context& cx, Tcb& tcb) {
-  // SEG.SEQ = SND.NXT - 1 lies below the window, so that a living peer must answer (MUST-30: with no data).
+  // SEG.SEQ = SND.NXT - 1 lies below the window, so that a living peer must answer (SHLD-12: with no data).
   TxSegment* segment = begin_segment(cx, tcb, tcb.snd_nxt - 1, wire::ack);
   if (segment == nullptr) return;
   static constexpr std::byte garbage{};

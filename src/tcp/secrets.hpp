@@ -34,7 +34,7 @@ struct Secrets {
   return std::uint64_t{key.local_address} << 32 | key.remote_address;
 }
 
-/// ISN = M + F(tuple, key), M a clock of 4 microseconds (RFC 6528 section 3). The other half of the same hash is the
+/// ISN = M + F(tuple, key), M a clock of 4 microseconds (MUST-8, MUST-9, SHLD-1; rfc6528 3a, 3b). The other half of the same hash is the
 /// connection's timestamp offset: constant by tuple, so that TSval rises from one incarnation to the next.
 struct InitialNumbers {
   Seq iss;

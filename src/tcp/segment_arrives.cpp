@@ -132,6 +132,7 @@ Step check_sequence(Arrival& a) {
 
 // --- second: RST (RFC 5961 section 3) ----------------------------------------------------------------------
 
+// rfc5961 3.2a, 3.2b; SHLD-2: whatever it carries
 Step check_rst(Arrival& a) {
   if (!a.segment.has(wire::rst)) return Step::go_on;
   if (a.segment.seq != a.tcb.rcv_nxt) return challenge(a, Drop::tcp_rst_not_exact);
@@ -170,7 +171,7 @@ Step check_syn(Arrival& a) {
 
 // --- fifth: ACK --------------------------------------------------------------------------------------------
 
-/// RFC 5961 section 5.2, never below what was really sent (the lower edge early in a connection).
+/// MAY-12: RFC 5961 section 5.2, never below what was really sent (the lower edge early in a connection).
 bool ack_is_plausible(const Tcb& tcb, Seq ack) {
   if (after(ack, tcb.snd_nxt)) return false;
   if (!before(ack, tcb.snd_una)) return true;
@@ -208,7 +209,7 @@ void sample_rtt(Arrival& a) {
   Tcb& tcb = a.tcb;
   if (has(tcb, rtt_timing)) {
     clear(tcb, rtt_timing);
-    take_rtt_sample(a.cx, tcb, a.cx.now_us - tcb.rtt_time_us);
+    take_rtt_sample(a.cx, tcb, a.cx.now_us - tcb.rtt_time_us);  // MUST-18
   } else if (has(tcb, ts_enabled) && a.options.has_timestamps && a.options.ts_ecr != 0) {
     // It was sent again; the echo tells which copy this answers (RFC 7323 section 4).
     const std::uint32_t ms = ts_now(a.cx, tcb) - a.options.ts_ecr;
@@ -372,7 +373,7 @@ Step process_ack(Arrival& a) {
   }
   update_window(a);
   // A probe was answered: the peer lives (section 3.8.6.1: the connection may stay open as long as it does).
-  if (tcb.snd_wnd == 0 && !has(tcb, orphan)) tcb.progress_ms = cx.now_ms;
+  if (tcb.snd_wnd == 0 && !has(tcb, orphan)) tcb.progress_ms = cx.now_ms;  // MUST-37, SHLD-17
   return Step::go_on;
 }
 
@@ -497,6 +498,7 @@ void in_order_text(Arrival& a) {
   mark_dirty(cx, tcb);
 }
 
+// SHLD-31, MAY-13
 void out_of_order_text(Arrival& a) {
   Context& cx = a.cx;
   Tcb& tcb = a.tcb;
@@ -655,7 +657,7 @@ void syn_sent_syn(Arrival& a) {
   tcb.snd_wl2 = segment.has(wire::ack) ? segment.ack : tcb.iss;
   tcb.cwnd = initial_window(cx, tcb);
   if (!segment.has(wire::ack)) {
-    // Simultaneous open.
+    // Simultaneous open (MUST-10).
     set_state(tcb, State::syn_received);
     clear(tcb, rtt_timing);
     send_syn(cx, tcb);

@@ -33,7 +33,7 @@ constexpr std::uint64_t bit(unsigned n) { return std::uint64_t{1} << n; }
 
 /// One bit each; the comment is what holds while it is set.
 enum TcbFlag : std::uint64_t {
-  active_open = bit(0),          ///< we sent the first SYN (in SYN-RECEIVED: do not return to LISTEN)
+  active_open = bit(0),          ///< we sent the first SYN (MUST-11: in SYN-RECEIVED do not return to LISTEN)
   ts_enabled = bit(1),           ///< both SYNs had timestamps (RFC 7323 section 3.2)
   sack_enabled = bit(2),         ///< both SYNs had SACK-permitted
   wscale_enabled = bit(3),       ///< both SYNs had window scale
@@ -95,7 +95,7 @@ struct alignas(64) Tcb {
   Seq snd_una;                     // oldest unacknowledged; snd_una <= snd_nxt
   Seq snd_nxt;                     // next never sent (never pulled back)
   Seq snd_wl1, snd_wl2;            // segment of the last window update
-  std::uint32_t snd_wnd = 0;       // offered by the peer, unscaled bytes beyond snd_una at that update
+  std::uint32_t snd_wnd = 0;       // offered by the peer, unscaled bytes beyond snd_una at that update (MUST-1, REC-1)
   Seq rcv_nxt;                     // next expected; never goes back
   Seq rcv_adv;                     // right edge offered; never goes back; RCV.WND = rcv_adv - rcv_nxt
   std::uint32_t ts_recent = 0;     // TS.Recent

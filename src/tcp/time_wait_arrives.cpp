@@ -28,7 +28,7 @@ void answer(Context& cx, TimeWait& entry) {
   send_time_wait_ack(cx, entry);
 }
 
-/// MAY-2 with RFC 6191 section 2: is this SYN certainly newer than everything of the incarnation before?
+/// MAY-2 and SHLD-4, by rfc6191 2a, 2b, 2c and 2d: is this SYN certainly newer than everything of the incarnation before?
 bool is_newer(const TimeWait& entry, const wire::Segment& syn, const wire::TcpOptions& options) {
   const bool larger_seq = after(syn.seq, entry.rcv_nxt) || syn.seq == entry.rcv_nxt;
   if (!entry.timestamps || !options.has_timestamps) return larger_seq;

@@ -30,6 +30,7 @@ void count_backoff(Tcb& tcb) {
   if (tcb.backoff != 0xff) ++tcb.backoff;
 }
 
+// MUST-22, MUST-23
 void syn_timeout(Context& cx, Tcb& tcb) {
   if (since_ms(cx, tcb.progress_ms) >= cx.config.tcp.connect_timeout) {
     // SHLD-25: where routers said why nobody answers, that is the reason.
@@ -95,6 +96,7 @@ void retransmission_timeout(Context& cx, Tcb& tcb) {
   mark_dirty(cx, tcb);
 }
 
+// MUST-35, MUST-36, SHLD-29, SHLD-30
 void persist_timeout(Context& cx, Tcb& tcb) {
   if (tcb.snd_wnd != 0) {  // held back as too small: goes now (section 3.8.6.2.1 (4))
     clear(tcb, persist);
@@ -123,6 +125,7 @@ Duration keepalive_interval(const Context& cx, const Tcb& tcb) {
   return tcb.keepalive_interval_s != 0 ? tcb.keepalive_interval_s * Duration{1s} : cx.config.tcp.keepalive_interval;
 }
 
+// MUST-26, MUST-29
 void keepalive_timeout(Context& cx, Tcb& tcb) {
   if (!has(tcb, keepalive_on)) return;
   if (since_ms(cx, tcb.heard_ms) < keepalive_idle(cx, tcb)) {
@@ -169,6 +172,7 @@ void start_persist_timer(Context& cx, Tcb& tcb, bool small_window) {
   arm_for(cx, tcb, tcb.rtx_deadline);
 }
 
+// SHLD-18
 void start_delayed_ack_timer(Context& cx, Tcb& tcb) {
   tcb.ack_deadline = cx.now + cx.config.tcp.delayed_ack;
   arm_for(cx, tcb, tcb.ack_deadline);

@@ -15,11 +15,13 @@ void urgent_arrives(Tcb& tcb, Seq end) {
   set(tcb, notice);
 }
 
+// MUST-33
 std::uint32_t urgent_ahead(const Tcb& tcb, Seq unread) {
   if (!has(tcb, notice) || !has(tcb, urgent_in) || !after(tcb.rcv_up, unread)) return 0;
   return distance(unread, tcb.rcv_up);
 }
 
+// MUST-30
 void mark_urgent(Context& cx, Tcb& tcb) {
   const bool open = has(tcb, syn_acked);
   tcb.snd_up = (open ? tcb.snd_una : tcb.iss + 1) + tcb.send_queued;

@@ -55,7 +55,7 @@ struct FastVerdict {
   const std::uint32_t offset_flags_window = load32(tcp + 12);
   const std::uint32_t header_length = (offset_flags_window >> 28) * 4;
   if (header_length < tcp_header_length || header_length > tcp_length) return {true, Drop::tcp_data_offset};
-  if (frame.tcp_checksum != ChecksumState::good) {
+  if (frame.tcp_checksum != ChecksumState::good) {  // MUST-3
     // The addresses as they stand in the packet: the eight bytes before the TCP header.
     const std::uint64_t pseudo =
         sum_word(load_native<std::uint64_t>(ip + 12)) + sum_of32(protocol_tcp + tcp_length);

@@ -17,7 +17,8 @@ constexpr std::uint8_t end = 0, no_operation = 1, loose_source_route = 131, stri
 }
 
 /// MUST-50: every other option is skipped by its length, and one that lies about it ends the list.
-/// deviates: rfc9293 MUST-53 answers along a received source route; that lets a stranger choose where answers go.
+/// deviates: rfc9293 MUST-51, MUST-52, MUST-53, SHLD-24 want source routes; a received one lets a stranger choose where
+/// answers go. Pinned by IpOptions.source_route__dropped_and_counted_without_answer_or_state.
 bool asks_for_a_source_route(std::span<const std::byte> options) {
   for (std::size_t at = 0; at < options.size();) {
     const std::uint8_t kind = load8(options.data() + at);

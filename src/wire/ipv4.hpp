@@ -26,7 +26,7 @@ struct Ipv4Packet {
   std::span<const std::byte> payload;
 };
 
-/// RFC 1122 section 3.2.1.3: sources that nothing real has, and that nothing may be sent to.
+/// MUST-63, rfc1122 3.2.1.3b: sources that nothing real has, and that nothing may be sent to.
 [[nodiscard]] constexpr bool is_martian_source(Ipv4Address source) {
   return source.is_this_network() || source.is_loopback() || source.is_multicast() || source.is_reserved();
 }

@@ -76,7 +76,7 @@ bool parse_tcp_options(std::span<const std::byte> bytes, TcpOptions& out) {
   std::size_t at = 0;
   while (at < size) {
     const std::uint8_t kind = load8(bytes.data() + at);
-    if (kind == option_kind::end) return true;  // MUST-69 binds the sender: what follows is not looked at
+    if (kind == option_kind::end) return true;  // MUST-4; MUST-69 binds the sender: what follows is not looked at
     if (kind == option_kind::no_operation) {
       ++at;
       continue;
@@ -101,7 +101,7 @@ Drop parse_tcp(std::span<const std::byte> bytes, ChecksumState state, Segment& o
     const auto length = static_cast<std::uint32_t>(bytes.size());
     const std::uint64_t pseudo = pseudo_header_sum(Ipv4Address{out.flow.remote_address},
                                                    Ipv4Address{out.flow.local_address}, protocol_tcp, length);
-    if (!sum_is_good(sum_bytes(bytes, pseudo))) return Drop::tcp_checksum;
+    if (!sum_is_good(sum_bytes(bytes, pseudo))) return Drop::tcp_checksum;  // MUST-3
   }
   const Port source = load16(p);
   const Port destination = load16(p + 2);

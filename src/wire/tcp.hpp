@@ -116,7 +116,7 @@ struct Segment {
   return true;
 }
 
-/// A segment's options: the common layouts first, then any. `out` must be as default-initialised.
+/// A segment's options, in any segment and at any alignment (MUST-5, MUST-64): the common layouts first, then any. `out` must be as default-initialised.
 [[nodiscard]] inline bool read_options(const Segment& segment, TcpOptions& out) {
   if (segment.header_length == tcp_header_length) return true;
   const auto bytes = segment.option_bytes();

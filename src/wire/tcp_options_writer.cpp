@@ -25,6 +25,7 @@ std::byte* put_pair(std::byte* to, std::uint16_t first, std::uint16_t second) {
 
 }  // namespace
 
+// MUST-68; MUST-69: padded in front, so that nothing follows an end of the list.
 std::uint8_t write_options(std::byte* const to, const TcpOptions& options) {
   std::byte* at = to;
   if (options.has_mss) at = put_pair(at, head(option_kind::mss, option_length::mss), options.mss);

@@ -92,7 +92,7 @@ inline void put_ipv4(std::byte* ip, const TcpHeaderFields& fields, std::uint32_t
 
 }  // namespace detail
 
-/// Writes the headers at `frame`, in front of `payload_length` bytes that already stand at
+/// MUST-2: always with a checksum, here or in the port. Writes the headers at `frame`, in front of `payload_length` bytes that already stand at
 /// frame + tcp_frame_header_length + options.size() and whose sum (copy_and_sum) is `payload_sum`; with
 /// tx_tcp_checksum in `offload` that is not looked at. `options`: a multiple of 4 bytes, at most 40; they may
 /// already stand at frame + tcp_frame_header_length. Returns the frame's length, without padding.

@@ -27,6 +27,7 @@ constexpr Said soft[] = {{3, 0, IcmpError::network_unreachable},  {3, 1, IcmpErr
 constexpr Said hard[] = {{3, 2, IcmpError::protocol_unreachable}, {3, 3, IcmpError::port_unreachable}};
 
 // MUST-54, MUST-56, SHLD-25: to the connection that it is about; it goes on, and the application can know
+// MUST-47
 TEST(IcmpError, opening__soft_error__goes_on_and_is_told) {
   for (const Said& said : soft) {
     SCOPED_TRACE(int{said.type} * 100 + said.code);

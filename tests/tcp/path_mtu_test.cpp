@@ -61,7 +61,7 @@ std::uint32_t end_of(const Trace& t, const Packet& p) {
 // --- initial discovery: nothing of the size was ever acknowledged
 // ---------------------------------------------------
 
-// MUST-54, rfc1191 6.4, rfc5927 7.2
+// MUST-54, rfc1191 6.4, rfc5927 7.2c
 TEST(PathMtu, early_segments__error_is_believed_at_once_and_the_flight_sent_again_smaller) {
   Trace t;
   const auto flight = early_flight(t, 3 * 1460);
@@ -150,7 +150,7 @@ TEST(PathMtu, router_names_no_mtu_and_quotes_a_length_too_long__what_was_sent_co
   EXPECT_EQ(t.conn().stats().path_mtu, 1492u);
 }
 
-// rfc1191 8: an error never raises the estimate. rfc5927 7.2: nor is it legitimate above what was sent.
+// rfc1191 8: an error never raises the estimate. rfc5927 7.2b: nor is it legitimate above what was sent.
 TEST(PathMtu, claim_that_cannot_be__is_dropped_and_counted) {
   Trace t;
   const auto flight = early_flight(t, 2 * 1460);
@@ -213,7 +213,7 @@ TEST(PathMtu, silly_window_and_nagle__the_smaller_segment_is_a_full_one) {
 // --- update: the size did arrive before
 // ----------------------------------------------------------------------------
 
-// rfc5927 7.3.4: an ACK of what is quoted gives the lie to the error
+// rfc5927 7.2a, 7.3.4: an ACK of what is quoted gives the lie to the error
 TEST(PathMtu, proven_size__error_waits_and_progress_refutes_it) {
   Trace t;
   const auto flight = proven_flight(t, 3 * 1460);
@@ -240,6 +240,7 @@ TEST(PathMtu, proven_size__quoted_segment_arrives_and_the_next_is_lost__refuted)
 }
 
 // rfc5927 7.3.2
+// rfc5927 7.2a
 TEST(PathMtu, proven_size__time_out_of_what_is_quoted_confirms_it_and_is_no_congestion) {
   Trace t;
   const auto flight = proven_flight(t, 2 * 1460);
@@ -287,6 +288,7 @@ TEST(PathMtu, proven_size__second_claim_after_a_confirmed_one__waits_again) {
 // --- the memory of paths
 // ---------------------------------------------------------------------------------------------
 
+// rfc4821 5.2
 TEST(PathMtu, new_connections_to_the_destination__begin_with_what_is_known) {
   Trace t;
   const auto flight = early_flight(t, 1460);

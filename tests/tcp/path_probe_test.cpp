@@ -135,7 +135,7 @@ void open_cautious(Trace& t, Handshake h = {}) {
   t.with([](Conn& c) { c.set_nodelay(true); });
 }
 
-// rfc4821 7.2, 7.4: of data that waits, with enough behind it for its loss to be seen
+// rfc4821 7.1, 7.4: of data that waits, with enough behind it for its loss to be seen
 TEST(Probe, always__first_segment_of_enough_data_is_of_the_largest_size) {
   Trace t{always()};
   open_cautious(t);
@@ -157,7 +157,22 @@ TEST(Probe, always__first_segment_of_enough_data_is_of_the_largest_size) {
   EXPECT_EQ(usage_of(t.core()).path_searches, 0u);
 }
 
-// rfc4821 7.6.2: no congestion signal; only the probe's bytes again, in pieces that are known to fit
+// rfc4821 4c: in bytes; four segments of ten are no reason to grow either
+TEST(Probe, arrived__the_window_stays_as_it_was) {
+  Trace t{always()};
+  open_cautious(t);
+  const std::uint32_t before = t.conn().stats().congestion_window;
+  t.with([](Conn& c) { c.send(std::string(1460 + 3 * 1360, 's')); });
+  EXPECT_EQ(lengths(taken(t)), Lengths({1460, 1360, 1360, 1360}));
+  t.peer.ack();
+  EXPECT_EQ(t.conn().stats().congestion_window, before);
+  t.with([](Conn& c) { c.send(std::string(1460, 's')); });
+  EXPECT_EQ(lengths(taken(t)), Lengths({1460}));
+  EXPECT_EQ(t.conn().stats().path_mtu, 1500u);
+  EXPECT_EQ(t.conn().stats().congestion_window, before);
+}
+
+// rfc4821 4b, 7.6.2: no congestion signal; only the probe's bytes again, in pieces that are known to fit
 TEST(Probe, lost_alone__sent_again_in_two_and_the_window_stays) {
   for (const bool sack : {false, true}) {
     SCOPED_TRACE(sack);
@@ -312,7 +327,7 @@ TEST(Probe, peer_takes_less__never_more_than_that) {
   EXPECT_EQ(t.conn().stats().mss, 1420u);
 }
 
-// rfc4821 7.3: ten minutes after the end of a search
+// rfc4821 7.3b: ten minutes after the end of a search
 TEST(Probe, router_has_set_the_size__a_larger_one_is_probed_after_ten_minutes) {
   Trace t;
   open_cautious(t);
@@ -424,6 +439,7 @@ Outcome transfer(PathMtuDiscovery mode, std::size_t link, std::size_t narrowest,
   return outcome;
 }
 
+// rfc4821 7.1, 7.3a
 TEST(PathSearch, silent_narrow_link__found_by_time_outs_and_probed_up_to_what_it_takes) {
   struct Row {
     std::size_t link, narrowest, least_found;

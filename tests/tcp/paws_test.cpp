@@ -39,7 +39,7 @@ struct Clocked {
 // --- section 3.2
 // ----------------------------------------------------------------------------------------------
 
-// rfc7323 3.2
+// rfc7323 3.2b, 3.2c
 TEST(Timestamps, segment_without_them__dropped_silently_and_counted) {
   Trace t;
   t.listen();
@@ -57,7 +57,7 @@ TEST(Timestamps, segment_without_them__dropped_silently_and_counted) {
   EXPECT_EQ(t.app.received(), "stamped");
 }
 
-// rfc7323 3.2
+// rfc7323 3.2b
 TEST(Timestamps, rst_without_them__counts) {
   Trace t;
   t.listen();
@@ -67,7 +67,7 @@ TEST(Timestamps, rst_without_them__counts) {
   EXPECT_EQ(t.app.reason(), CloseReason::reset_by_peer);
 }
 
-// deviates: rfc7323 3.2 (a SYN without them is challenged as any other)
+// deviates: rfc7323 3.2b (a SYN without them is challenged as any other)
 TEST(Timestamps, syn_without_them_from_a_peer_that_forgot__is_challenged) {
   Trace t;
   t.listen();
@@ -78,7 +78,7 @@ TEST(Timestamps, syn_without_them_from_a_peer_that_forgot__is_challenged) {
   EXPECT_EQ(t.drops(Drop::tcp_no_timestamp), 0u);
 }
 
-// rfc7323 3.2
+// rfc7323 3.2b
 TEST(Timestamps, third_segment_without_them__waits_for_one_that_has_them) {
   Trace t;
   t.listen();
@@ -93,7 +93,7 @@ TEST(Timestamps, third_segment_without_them__waits_for_one_that_has_them) {
   EXPECT_EQ(t.state(), State::established);
 }
 
-// rfc7323 3.2
+// rfc7323 3.2b
 TEST(Timestamps, in_time_wait_a_segment_without_them__gets_no_answer) {
   Trace t;
   t.listen();
@@ -109,7 +109,7 @@ TEST(Timestamps, in_time_wait_a_segment_without_them__gets_no_answer) {
   t.peer.expect().pure_ack().ack(2);
 }
 
-// rfc7323 3.2
+// rfc7323 3.2d
 TEST(Timestamps, not_agreed_on__are_ignored) {
   Trace t;
   t.listen();
@@ -121,7 +121,7 @@ TEST(Timestamps, not_agreed_on__are_ignored) {
   EXPECT_FALSE(t.peer.expect().packet().ts);
 }
 
-// rfc7323 3.2
+// rfc7323 3.2a
 TEST(Timestamps, on_every_segment_once_agreed_on) {
   Trace t;
   t.listen();
@@ -138,7 +138,7 @@ TEST(Timestamps, on_every_segment_once_agreed_on) {
 // --- section 5.2: resets
 // -----------------------------------------------------------------------------------------
 
-// rfc7323 5.2
+// rfc7323 5.2a
 TEST(Timestamps, rst_of_an_abort__carries_them) {
   Clocked c{700};
   c.t.with([](Conn& conn) { conn.abort(); });
@@ -147,7 +147,7 @@ TEST(Timestamps, rst_of_an_abort__carries_them) {
   EXPECT_EQ(p.ts->second, 700u);
 }
 
-// rfc7323 5.2
+// rfc7323 5.2a
 TEST(Timestamps, rst_in_answer__echoes_the_value_and_has_none_of_its_own) {
   Trace t;
   t.peer.ack().seq(5).ack(9).data("to nobody").ts(4242, 17);
@@ -159,7 +159,7 @@ TEST(Timestamps, rst_in_answer__echoes_the_value_and_has_none_of_its_own) {
   EXPECT_FALSE(t.peer.expect().rst().packet().ts);
 }
 
-// rfc7323 5.2
+// rfc7323 5.2b
 TEST(Paws, rst_with_an_old_value__counts_and_one_that_is_challenged_teaches_nothing) {
   Clocked c{5000};
   c.t.peer.rst().seq(10).ts(9000, 0);  // in the window, not at its edge: RFC 5961
@@ -171,7 +171,7 @@ TEST(Paws, rst_with_an_old_value__counts_and_one_that_is_challenged_teaches_noth
 // --- section 4.3: what is echoed
 // --------------------------------------------------------------------------------
 
-// rfc7323 4.3 (A)
+// rfc7323 4.3a, case (A)
 TEST(Echo, delayed_acks__the_earliest_unacknowledged_segment) {
   CoreConfig config = small_config();
   Clocked c{100};
@@ -185,7 +185,7 @@ TEST(Echo, delayed_acks__the_earliest_unacknowledged_segment) {
   EXPECT_EQ(c.echo(), 4u);
 }
 
-// rfc7323 4.3 (B), (C): the RFC's second example
+// rfc7323 4.3b, 4.3c, cases (B) and (C): the RFC's second example
 TEST(Echo, out_of_order__the_segment_that_advanced_the_edge) {
   Clocked c{0xfffffffe};  // and the clock wraps on the way
   const auto ts = [&](std::uint32_t n) { return c.base + n; };
@@ -204,7 +204,7 @@ TEST(Echo, out_of_order__the_segment_that_advanced_the_edge) {
   EXPECT_EQ(c.t.app.received(), "ABCDE");
 }
 
-// rfc7323 4.3 (2): Last.ACK.sent
+// rfc7323 5.3b, by 4.3 (2): Last.ACK.sent
 TEST(Echo, old_duplicate_that_is_not_before_ts_recent__does_not_move_it_beyond_what_was_acknowledged) {
   Clocked c{100};
   c.t.peer.ack().seq(1).data("A").ts(101, c.mine);
@@ -216,7 +216,7 @@ TEST(Echo, old_duplicate_that_is_not_before_ts_recent__does_not_move_it_beyond_w
 // --- section 5.3: PAWS
 // ----------------------------------------------------------------------------------------
 
-// rfc7323 5.3 R1
+// rfc7323 5.3a, R1
 TEST(Paws, old_value__is_answered_and_dropped) {
   Clocked c{1000};
   c.t.peer.ack().seq(1).data("old").ts(999, c.mine);
@@ -227,7 +227,7 @@ TEST(Paws, old_value__is_answered_and_dropped) {
   EXPECT_EQ(c.t.app.received(), "new") << "the same value is not old";
 }
 
-// rfc7323 5.2: s < t if 0 < t - s < 2^31
+// rfc7323 5.3a, 5.3b: s < t if 0 < t - s < 2^31
 TEST(Paws, clock_wraps__new_is_new_and_old_is_old) {
   for (const std::uint32_t base : {0xffffffffu, 0x7fffffffu, 0x80000000u, 0u}) {
     Clocked c{base};
@@ -266,7 +266,7 @@ TEST(Paws, after_23_days_of_silence__an_old_value_is_still_old) {
   EXPECT_EQ(c.t.app.received(), "");
 }
 
-// rfc7323 5.3: an out-of-order segment's value is looked at when it arrives and not again
+// rfc7323 5.3a: an out-of-order segment's value is looked at when it arrives and not again
 TEST(Paws, gap_filled_by_a_later_copy__what_was_queued_counts) {
   Clocked c{1};
   c.t.peer.ack().seq(1).data("A").ts(1, c.mine);
@@ -279,7 +279,7 @@ TEST(Paws, gap_filled_by_a_later_copy__what_was_queued_counts) {
 // --- the handshake
 // ----------------------------------------------------------------------------------------------
 
-// rfc7323 4.3: found as a first RTT sample of the peer that was as long as its SYN had been lost
+// rfc7323 5.3b: found as a first RTT sample of the peer that was as long as its SYN had been lost
 TEST(HalfOpenTimestamps, syn_again_with_a_newer_value__is_what_is_echoed) {
   Trace t;
   t.listen();
@@ -291,7 +291,7 @@ TEST(HalfOpenTimestamps, syn_again_with_a_newer_value__is_what_is_echoed) {
   EXPECT_EQ(t.peer.expect().syn_ack().packet().ts->second, 2000u) << "our own repetition, too";
 }
 
-// rfc7323 5.2: duplicate SYNs
+// rfc7323 5.3a: duplicate SYNs
 TEST(HalfOpenTimestamps, old_duplicate_of_the_syn__changes_nothing) {
   Trace t;
   t.listen();
@@ -339,7 +339,7 @@ TEST(Timestamps, own_clock__a_tick_is_a_millisecond_and_never_goes_back) {
   }
 }
 
-// rfc7323 3.2: when the ACK bit is not set TSecr is zero, and is not looked at
+// rfc7323 3.2e: when the ACK bit is not set TSecr is zero, and is not looked at
 TEST(Timestamps, tsecr_of_a_syn__zero_when_sent_and_ignored_when_received) {
   Trace t;
   t.connect();

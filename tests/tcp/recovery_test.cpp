@@ -39,6 +39,7 @@ void with_flight(Trace& t, std::uint32_t n, Handshake h = {}) {
 // --- the timer
 // -----------------------------------------------------------------------------------------------------
 
+// rfc6298 5.4, 5.5, 5.6
 TEST(Rto, doubles_and_gives_up_after_r2) {
   Trace t;
   t.listen();
@@ -62,6 +63,7 @@ TEST(Rto, doubles_and_gives_up_after_r2) {
   EXPECT_LE(t.elapsed(), 361s);
 }
 
+// MUST-18, rfc6298 2.2
 TEST(Rto, first_sample__srtt_is_r_and_rttvar_half_of_it) {
   Trace t;
   t.listen();
@@ -85,6 +87,7 @@ TEST(Rto, quick_peer__least_is_200_ms_and_not_the_second_of_rfc_6298) {
   EXPECT_EQ(t.conn().stats().rto, 200ms);
 }
 
+// MUST-18, rfc6298 2.3
 TEST(Rto, next_sample__weights_of_rfc_6298) {
   Trace t;
   t.listen();
@@ -101,6 +104,7 @@ TEST(Rto, next_sample__weights_of_rfc_6298) {
   EXPECT_EQ(s.srtt, 110ms);
 }
 
+// MUST-18, rfc6298 3a
 TEST(Rto, karn__no_sample_from_what_was_sent_twice) {
   Trace t;
   t.listen();
@@ -129,6 +133,7 @@ TEST(Rto, with_timestamps__a_retransmission_can_be_timed) {
   EXPECT_GE(t.conn().stats().srtt, 40ms);
 }
 
+// rfc6298 5.3
 TEST(Rto, new_ack__restarts_the_timer) {
   Trace t;
   with_flight(t, 2);
@@ -140,6 +145,7 @@ TEST(Rto, new_ack__restarts_the_timer) {
   EXPECT_EQ(sent(t).front(), nth(1));
 }
 
+// rfc6298 5.2
 TEST(Rto, all_acknowledged__timer_is_off) {
   Trace t;
   with_flight(t, 2);
@@ -147,6 +153,7 @@ TEST(Rto, all_acknowledged__timer_is_off) {
   t.expect_nothing_until(10min);
 }
 
+// MUST-19, rfc5681 3.1g, 3.1i, rfc6298 5.4
 TEST(Rto, timeout__one_segment_then_slow_start_through_the_rest) {
   Trace t;
   with_flight(t, 8);
@@ -161,6 +168,7 @@ TEST(Rto, timeout__one_segment_then_slow_start_through_the_rest) {
   EXPECT_EQ(t.conn().unacked(), 0u);
 }
 
+// rfc5681 3.1h
 TEST(Rto, second_timeout__halves_no_further) {
   Trace t;
   with_flight(t, 8);
@@ -170,6 +178,7 @@ TEST(Rto, second_timeout__halves_no_further) {
   sent(t);
 }
 
+// MUST-21
 TEST(UserTimeout, unacknowledged_for_longer__ends) {
   Trace t;
   t.listen();
@@ -188,6 +197,7 @@ TEST(UserTimeout, unacknowledged_for_longer__ends) {
 // --- fast retransmit
 // -----------------------------------------------------------------------------------------------
 
+// rfc5681 3.2c, 3.2d, 3.2e
 TEST(FastRetransmit, three_duplicate_acks__the_first_is_sent_again_at_once) {
   Trace t;
   with_flight(t, 8);
@@ -226,6 +236,7 @@ TEST(FastRetransmit, nothing_outstanding__duplicates_change_nothing) {
   t.expect_nothing();
 }
 
+// rfc6582 3.2b, 3.2c, rfc5681 4.3a
 TEST(NewReno, partial_ack__the_next_hole_without_waiting) {
   Trace t;
   with_flight(t, 8);
@@ -240,6 +251,7 @@ TEST(NewReno, partial_ack__the_next_hole_without_waiting) {
   EXPECT_EQ(t.conn().unacked(), 0u);
 }
 
+// rfc2018 5a, rfc6675 5a
 TEST(SackRecovery, holes_are_filled_and_nothing_that_was_sacked_is_sent_again) {
   Trace t;
   with_flight(t, 8, with_sack);
@@ -261,6 +273,7 @@ TEST(SackRecovery, holes_are_filled_and_nothing_that_was_sacked_is_sent_again) {
   EXPECT_EQ(t.stats().fast_retransmits, 1u);
 }
 
+// rfc6675 5b
 TEST(SackRecovery, by_sack_alone__a_lost_edge_of_more_than_three_segments) {
   Trace t;
   with_flight(t, 8, with_sack);
@@ -280,6 +293,7 @@ TEST(SackRecovery, after_a_timeout__what_was_sacked_is_kept__rfc_6675_5_1) {
   EXPECT_EQ(t.stats().sack_reneging, 0u);
 }
 
+// rfc2018 5c, 8b, rfc6675 4a
 TEST(SackRecovery, the_peer_drops_what_it_had_sacked__all_is_sent_again) {
   Trace t;
   with_flight(t, 4, with_sack);
@@ -294,6 +308,7 @@ TEST(SackRecovery, the_peer_drops_what_it_had_sacked__all_is_sent_again) {
   EXPECT_EQ(sent(t), (Seqs{nth(2), nth(3)}));
 }
 
+// rfc6675 5b
 TEST(SackRecovery, second_loss_after_a_full_recovery__is_found_by_sack_too) {
   Trace t;
   with_flight(t, 8, with_sack);
@@ -384,6 +399,7 @@ TEST(SackRecovery, sec_C10__ten_thousand_blocks_in_random_order__bounded_and_com
 // --- the congestion window
 // ------------------------------------------------------------------------------------------
 
+// rfc6928 2a, rfc5681 3.1a
 TEST(Congestion, initial_window__ten_segments) {
   Trace t;
   t.listen();
@@ -392,6 +408,7 @@ TEST(Congestion, initial_window__ten_segments) {
   EXPECT_EQ(sent(t).size(), 10u);
 }
 
+// MUST-19, rfc3465 2.2
 TEST(Congestion, slow_start__two_segments_more_for_an_ack_of_two) {
   Trace t;
   t.listen();
@@ -402,6 +419,7 @@ TEST(Congestion, slow_start__two_segments_more_for_an_ack_of_two) {
   EXPECT_EQ(sent(t).size(), 4u);
 }
 
+// rfc3465 2.2
 TEST(Congestion, sec_C12__ack_division__grows_by_bytes_and_not_by_acks) {
   Trace t;
   t.listen();
@@ -414,6 +432,7 @@ TEST(Congestion, sec_C12__ack_division__grows_by_bytes_and_not_by_acks) {
   sent(t);
 }
 
+// rfc3465 2.3a, rfc5681 3.1e
 TEST(Congestion, sec_C12__stretch_ack__grows_by_two_segments_at_most) {
   Trace t;
   t.listen();
@@ -426,6 +445,7 @@ TEST(Congestion, sec_C12__stretch_ack__grows_by_two_segments_at_most) {
   sent(t);
 }
 
+// rfc7661 4.4a
 TEST(Congestion, application_limited__window_does_not_grow) {
   Trace t;
   t.listen();

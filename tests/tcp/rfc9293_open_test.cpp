@@ -153,6 +153,53 @@ TEST(Ttl, is_the_configured_one_on_everything) {
   }
 }
 
+// rfc1122 3.2.1.7a, 3.2.1.7b
+TEST(Ttl, of_zero__cannot_be_configured__of_one_on_arrival__counts) {
+  CoreConfig config = small_config();
+  config.link.ttl = 0;
+  EXPECT_TRUE(validate(config));
+  Trace t;
+  t.listen();
+  t.peer.open();
+  Packet p;
+  p.source = t.peer.self;
+  p.destination = t.peer.stack;
+  p.source_mac = Trace::peer_mac;
+  p.destination_mac = Trace::stack_mac;
+  p.flags = ACK | PSH;
+  p.seq = t.peer.iss + 1;
+  p.ack = t.peer.irs + 1;
+  p.window = 65535;
+  p.ttl = 1;
+  p.payload = "near its end";
+  t.inject(p);
+  EXPECT_EQ(t.app.received(), "near its end");
+}
+
+// rfc6056 3.2b
+TEST(ActiveOpen, with_a_port_to_be_chosen__never_takes_one_that_is_listened_on) {
+  CoreConfig config = small_config();
+  config.tcp.first_ephemeral_port = 8000;
+  config.tcp.last_ephemeral_port = 8009;
+  Trace t{config};
+  const ListenerId first = t.listen(8003);
+  t.listen(8004);
+  for (int i = 0; i < 8; ++i) {
+    const auto id = t.core().connect(t.peer.self, t.handler);
+    ASSERT_TRUE(id) << i;
+    const Port port = t.core().find(*id)->local().port;
+    EXPECT_NE(port, 8003);
+    EXPECT_NE(port, 8004);
+  }
+  EXPECT_FALSE(t.core().connect(t.peer.self, t.handler));
+  t.core().close(first);
+  const auto last = t.core().connect(t.peer.self, t.handler);
+  ASSERT_TRUE(last);
+  EXPECT_EQ(t.core().find(*last)->local().port, 8003);
+  t.poll();
+  t.other_frames.clear();
+}
+
 // --- the Differentiated Services field
 
 /// All that waits has this code point and no ECN bit; how many there were.

@@ -119,5 +119,30 @@ TEST(ReceiveWindow, shut_for_an_hour__every_probe_is_answered) {
   EXPECT_EQ(t.app.received(), std::string(2920, 'x') + "p");
 }
 
+// MUST-66: what a segment carries is not taken while the window is shut; its ACK and its RST count all the same.
+TEST(ReceiveWindow, shut__ack_and_rst_of_a_segment_with_data_count_and_the_data_does_not) {
+  CoreConfig config = small_config();
+  config.tcp.receive_buffer = 2920;
+  Trace t{config};
+  t.listen();
+  t.peer.open();
+  t.with([](Conn& c) {
+    c.pause_rx();
+    c.send("ours");
+  });
+  t.peer.expect().data("ours");
+  t.peer.rcv_nxt = 1;
+  t.peer.ack().data(std::string(1460, 'x'));
+  t.peer.ack().data(std::string(1460, 'x'));
+  t.peer.expect().ack(2921).window(0);
+  EXPECT_EQ(t.conn().unacked(), 4u);
+  t.peer.ack().seq(2921).ack(5).data("p");
+  EXPECT_EQ(t.conn().unacked(), 0u);
+  t.peer.expect().pure_ack().ack(2921).window(0);
+  EXPECT_EQ(t.conn().stats().unread, 2920u);
+  t.peer.rst().seq(2921).data("why");
+  EXPECT_EQ(t.app.reason(), CloseReason::reset_by_peer);
+}
+
 }  // namespace
 }  // namespace handfast::test

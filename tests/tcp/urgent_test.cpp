@@ -110,6 +110,7 @@ TEST(UrgentIn, application_paused__is_told_all_the_same) {
 }
 
 // rfc9293 3.10.7.4 first: with a window of zero, ACKs, URGs and RSTs still count
+// MUST-66
 TEST(UrgentIn, window_shut__the_pointer_still_counts) {
   CoreConfig config = small_config();
   config.tcp.receive_buffer = 2048;
@@ -167,7 +168,7 @@ TEST(UrgentIn, caught_up__nothing_of_it_is_left) {
   drain(t.peer);
 }
 
-// MUST-62, SHLD-13's other half: existing applications can use it
+// MUST-62: existing applications can use it
 TEST(UrgentOut, send_urgent__flag_and_pointer_to_the_byte_behind) {
   Trace t;
   t.listen();
@@ -265,6 +266,7 @@ TEST(UrgentOut, after_close__takes_nothing) {
 }
 
 // Both ends, with loss: the marks come in order and the stream is exact.
+// MUST-30, rfc6093 5
 TEST(Urgent, between_two_stacks_with_loss__the_mark_is_where_it_was_put) {
   LinkRules rules;
   rules.loss = 0.05;

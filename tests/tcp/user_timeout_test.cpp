@@ -39,6 +39,7 @@ Duration time_to_give_up(Trace& t) {
 // ---------------------------------------------------------------------------------------------------------
 
 // MUST-20 (b), SHLD-9, SHLD-10
+// MUST-47
 TEST(R1, third_retransmission__application_told_once_and_counted) {
   Trace t;
   t.listen();
@@ -64,6 +65,7 @@ TEST(R1, third_retransmission__application_told_once_and_counted) {
 }
 
 // rfc9293 3.8.3: SYN retransmissions MUST be handled in the general way, including notification
+// MUST-22
 TEST(R1, syn__told_in_syn_sent) {
   Trace t;
   State seen = State::closed;
@@ -194,7 +196,7 @@ TEST(UserTimeoutValue, seconds_then_minutes__never_the_reserved_zero) {
 // --- off by default
 // ----------------------------------------------------------------------------------------------
 
-// rfc5482 3.1
+// rfc5482 4.1
 TEST(UserTimeoutOption, off__neither_sent_nor_obeyed) {
   Trace t;
   t.listen();
@@ -210,7 +212,7 @@ TEST(UserTimeoutOption, off__neither_sent_nor_obeyed) {
 // --- on
 // ------------------------------------------------------------------------------------------------------------
 
-// rfc5482 3: in the SYN-ACK, and in the first segment without SYN
+// rfc5482 3b: in the SYN-ACK, and in the first segment without SYN
 TEST(UserTimeoutOption, passive__in_the_syn_ack_and_in_the_first_segment_behind_it) {
   Trace t{with_option()};
   t.listen();
@@ -243,7 +245,7 @@ TEST(UserTimeoutOption, active__in_the_syn_and_in_the_first_segment_behind_it) {
   EXPECT_EQ(t.conn().stats().peer_user_timeout, 400s);
 }
 
-// rfc5482 3.1: USER_TIMEOUT = min(U_LIMIT, max(ADV_UTO, REMOTE_UTO, L_LIMIT))
+// rfc5482 3.1a, 3.1b: USER_TIMEOUT = min(U_LIMIT, max(ADV_UTO, REMOTE_UTO, L_LIMIT))
 TEST(UserTimeoutOption, received__the_larger_of_both_within_the_limits) {
   struct Row {
     std::uint16_t field;
@@ -259,6 +261,7 @@ TEST(UserTimeoutOption, received__the_larger_of_both_within_the_limits) {
   }
 }
 
+// rfc5482 3.1c
 TEST(UserTimeoutOption, both_want_less_than_the_lower_limit__the_limit) {
   CoreConfig config = with_option();
   config.tcp.user_timeout = 20s;
@@ -285,7 +288,7 @@ TEST(UserTimeoutOption, reserved_values__are_ignored) {
   EXPECT_EQ(t.conn().stats().peer_user_timeout, 400s);
 }
 
-// rfc5482 3.1: CHANGEABLE false, and the application can learn what the peer said
+// rfc5482 3a: CHANGEABLE false, and the application can learn what the peer said
 TEST(UserTimeoutOption, application_has_chosen__the_peers_wish_is_known_and_not_obeyed) {
   Trace t{with_option()};
   t.listen();
@@ -298,7 +301,7 @@ TEST(UserTimeoutOption, application_has_chosen__the_peers_wish_is_known_and_not_
   EXPECT_EQ(t.conn().stats().peer_user_timeout, 900s);
 }
 
-// rfc5482 3: SHOULD include one in the next segment whenever a new user timeout is used
+// rfc5482 3c: SHOULD include one in the next segment whenever a new user timeout is used
 TEST(UserTimeoutOption, application_changes_it__the_next_segment_says_so) {
   Trace t{with_option()};
   t.listen();
@@ -346,6 +349,8 @@ TEST(UserTimeoutOption, keep_alive__later_than_the_user_timeout) {
   t.peer.expect().pure_ack().seq(0);
 }
 
+// rfc5482 3.1a
+// rfc5482 3.1d
 TEST(UserTimeoutOption, limits__are_checked) {
   CoreConfig config = with_option();
   config.tcp.user_timeout_least = config.tcp.rto_max;
