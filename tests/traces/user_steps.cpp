@@ -35,7 +35,7 @@ std::string number_text(double value) {
 namespace {
 
 struct OpenText {
-  bool active = false;
+  bool active = false, ecn = false;
   SegmentText syn;
   std::int64_t window = 65535;
   Duration rtt{100ms};
@@ -66,11 +66,13 @@ OpenText read_open(const Step& step) {
       o.syn.sack_ok = true;
     } else if (word == "ts") {
       o.syn.ts = true;
+    } else if (word == "ecn") {
+      o.ecn = true;
     } else if (word == "rtt") {
       o.rtt = seconds(word_at(step, ++at, "seconds"), step.line);
     } else if (word != "plain") {
       throw ScriptError(step.line, "unknown word '" + word +
-                                       "' after open; expected one of: mss wscale win sack ts rtt plain");
+                                       "' after open; expected one of: mss wscale win sack ts ecn rtt plain");
     }
   }
   return o;
