@@ -77,7 +77,10 @@ void add_tcp_options(CLI::App& app, StackConfig& config) {
   add_bytes(app, "--send-buffer", tcp.send_buffer, 2048, std::uint64_t{1} << 30, "Of each connection, 256K")
       ->group(group);
   add_bytes(app, "--receive-buffer", tcp.receive_buffer, 2048, std::uint64_t{1} << 30,
-            "Of each connection, 256K")
+            "That each connection may grow to, 6M")
+      ->group(group);
+  add_bytes(app, "--receive-buffer-initial", tcp.receive_buffer_initial, 2048, std::uint64_t{1} << 30,
+            "That each connection begins with, 64K")
       ->group(group);
   const std::string tables = "Tables, for each core";
   add_number(app, "--connections", limits.connections, 1, most_entries, "Connections at a time, 65536")

@@ -17,6 +17,15 @@ enum class CongestionControl : std::uint8_t {
   new_reno,  ///< RFC 5681, RFC 6582
 };
 
+/// How the size of segments follows the narrowest link on the way. All but `off` believe routers as far as RFC 5927
+/// section 7 allows.
+enum class PathMtuDiscovery : std::uint8_t {
+  off,         ///< our MTU and the peer's MSS alone. DF is set all the same: they must hold all the way
+  icmp,        ///< RFC 1191: "fragmentation needed" makes segments smaller; ten minutes later the full size is tried
+  black_hole,  ///< and, where routers are silent, time-outs of full segments do; probes find a larger size (RFC 4821)
+  always,      ///< starts with 1400 bytes at most and probes upward from there, on each path that is not known
+};
+
 /// The protocol's parameters. A field's comment: meaning; unit; range; default's source.
 struct TcpConfig {
   /// Largest payload that we offer to receive in one segment; bytes; 0 (from the MTU: MTU - 40) or 88..65495.
@@ -27,6 +36,12 @@ struct TcpConfig {
   /// Smallest segment size that a peer's MSS option can force on us; bytes; 48..536. Against CVE-2019-11479;
   /// the value is Linux's tcp_min_snd_mss raised to what the smallest IPv4 host must accept after our options.
   std::uint16_t min_send_mss = 216;
+
+  /// How the path's MTU is found out; RFC 1191, RFC 4821, RFC 5927.
+  PathMtuDiscovery path_mtu_discovery = PathMtuDiscovery::black_hole;
+  /// Datagrams that are sent when full segments were lost `r1_retries` times in a row and nobody said why; bytes; 296..1500.
+  /// Two time-outs later it is 576. RFC 4821 section 7.2.
+  std::uint16_t base_path_mtu = 1024;
 
   /// Retransmission time-out before the first RTT sample; 200 ms..60 s. RFC 6298 (2.1).
   Duration rto_initial = 1s;
@@ -40,13 +55,22 @@ struct TcpConfig {
   /// How often a SYN-ACK is retransmitted before the half-open connection is dropped; 0..10. Two bounds what a
   /// spoofed SYN can reflect (the peer's own SYN retransmission starts it over).
   std::uint8_t syn_ack_retries = 2;
-  /// Retransmissions of one segment after which the connection is in doubt (R1); 3 or more. SHLD-10.
+  /// Retransmissions of one segment (a SYN too) after which the connection is in doubt (R1): its neighbour is asked for
+  /// again and on_unresponsive called; 1..255, 3 or more by SHLD-10.
   std::uint8_t r1_retries = 3;
   /// How long unacknowledged data (or a FIN) is retransmitted before the connection is given up (R2);
   /// 100 s or more by SHLD-11. Zero-window probes that are answered do not count.
   Duration r2_timeout = 300s;
 
-  /// Longest delay of an ACK; at most 500 ms by MUST-59.  Every second full segment is acknowledged at once.
+  /// User timeout option (RFC 5482): sent and, where the application has not set a limit of its own, obeyed.
+  bool user_timeout_option = false;
+  /// What is advertised as long as the application has not said otherwise (ADV_UTO); 1 s..6553 s.
+  Duration user_timeout = 300s;
+  /// Bounds on what a peer's option makes of our user timeout (L_LIMIT, U_LIMIT); rto_max < least <= most <= 6553 s.
+  Duration user_timeout_least = 100s;
+  Duration user_timeout_most = 3600s;
+
+  /// Longest delay of an ACK; 0..200 ms (less than 500 ms by MUST-40). Every second full segment is acknowledged at once.
   Duration delayed_ack = 40ms;
   /// Nagle's algorithm; SHLD-7. Off with Conn::set_nodelay as well (MUST-17).
   bool nagle = true;
@@ -62,9 +86,13 @@ struct TcpConfig {
   bool ecn = false;
   CongestionControl congestion_control = CongestionControl::new_reno;
 
-  /// Most bytes that are held for one connection's receiver, unread and out of order together; 2 KiB..1 GiB.
-  /// Nothing is held while a connection is idle. The window scale follows from it.
-  std::uint32_t receive_buffer = 256 * 1024;
+  /// Most bytes that are held for one connection's receiver, unread and out of order together; 2 KiB..1 GiB; 6 MiB is
+  /// what kernels let one connection have. Nothing is held while a connection is idle. The window scale follows from it.
+  std::uint32_t receive_buffer = 6 * 1024 * 1024;
+  /// What a connection offers at first, if receive_buffer is not less; 2 KiB..1 GiB. It grows up to receive_buffer with
+  /// what the application takes in a round trip (four times that), and stops growing while half of
+  /// Limits::buffer_memory is held. A SYN can offer 65535 at most (RFC 7323 section 2.2).
+  std::uint32_t receive_buffer_initial = 64 * 1024;
   /// Most bytes queued by send() and not acknowledged yet, by connection; 2 KiB..1 GiB.
   std::uint32_t send_buffer = 256 * 1024;
 
@@ -73,6 +101,8 @@ struct TcpConfig {
   Duration keepalive_idle = 2h;
   Duration keepalive_interval = 75s;
   std::uint8_t keepalive_probes = 9;
+  /// Probes carry one garbage byte, for peers that answer nothing else; MAY-6.
+  bool keepalive_garbage = false;
 
   /// Maximum segment lifetime; TIME-WAIT lasts twice this; 1 ms..4 min. RFC 9293 says 2 min; 30 s is what
   /// the field uses (TIME-WAIT of 60 s).
@@ -113,8 +143,15 @@ struct Limits {
   /// Connections whose reassembly or loss bookkeeping is in use at a time (about 1 KiB each).
   std::uint32_t recovery_blocks = 4096;
   std::uint32_t neighbours = 1024;
+  /// Destinations whose path is known to be narrower than our link (13 bytes each); 0: not remembered.
+  std::uint32_t paths = 4096;
+  /// Connections whose path MTU is in doubt or looked for at a time (36 bytes each); 0..2^28. Beyond it those have to do
+  /// with what a time-out teaches.
+  std::uint32_t path_searches = 1024;
   /// Frames held while a neighbour is being resolved, in all.
   std::uint32_t held_frames = 1024;
+  /// Servers whose Fast Open cookie is kept for the next connect (48 bytes each); 0..65536.
+  std::uint32_t fast_open_servers = 256;
   /// Largest State of a handler; bytes; a multiple of 8 up to 4096.
   std::uint32_t state_bytes = 64;
   /// Largest backlog of a listener, as Linux's net.core.somaxconn.

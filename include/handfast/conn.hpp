@@ -40,7 +40,7 @@ enum class CloseReason : std::uint8_t {
   timed_out,           ///< no acknowledgement within R2, the user timeout or the orphan's bound
   keepalive_timed_out, ///< no answer to keep-alive probes
   fin_wait_2_timed_out,///< the peer never sent its FIN after our close()
-  unreachable,         ///< no neighbour or a hard ICMP error while connecting
+  unreachable,         ///< while connecting: no neighbour, a hard ICMP error, or no answer after a soft one
   aborted,             ///< abort(), RST was sent
   unread_data,         ///< close() with data unread, or data arrived after it: RST was sent (RFC 9293 3.6.1)
   no_memory,           ///< a table or pool sized at start was full
@@ -48,6 +48,22 @@ enum class CloseReason : std::uint8_t {
   count_,
 };
 [[nodiscard]] std::string_view name(CloseReason reason);  ///< "reset_by_peer"
+
+/// What an ICMP error said of a segment in flight (RFC 792, RFC 1122 section 3.2.2). None ends a connection that is open:
+/// such messages are easily forged, and what they tell of may pass (RFC 9293 section 3.9.2.2, RFC 5927).
+enum class IcmpError : std::uint8_t {
+  none,
+  network_unreachable,   ///< destination unreachable, code 0, 6, 8 or 11
+  host_unreachable,      ///< code 1, 7 or 12
+  protocol_unreachable,  ///< code 2
+  port_unreachable,      ///< code 3
+  source_route_failed,   ///< code 5
+  prohibited,            ///< code 9, 10, 13, 14 or 15: a filter
+  time_exceeded,         ///< hop limit (a loop, most likely) or reassembly
+  parameter_problem,
+  count_,
+};
+[[nodiscard]] std::string_view name(IcmpError error);  ///< "host_unreachable"
 
 /// What may be stored of a connection: eight bytes; a stale one is found out (Core::find returns nothing).
 struct ConnId {
@@ -65,7 +81,11 @@ struct ConnStats {
   std::uint32_t congestion_window = 0;    ///< bytes
   std::uint32_t slow_start_threshold = 0; ///< bytes
   std::uint32_t mss = 0;                  ///< payload bytes of a full segment we send
+  std::uint32_t path_mtu = 0;             ///< bytes of the largest datagram we send now, headers included
+  IcmpError last_icmp_error = IcmpError::none;  ///< the last there was, however long ago (SHLD-25)
   std::uint32_t flight = 0;               ///< bytes sent and not acknowledged
+  std::uint32_t sacked = 0;               ///< bytes of it that the peer says to have beyond a gap (RFC 2018)
+  std::uint32_t lost = 0;                 ///< bytes of it that are taken for lost, sent again or not
   std::uint32_t queued = 0;               ///< bytes in the send queue, flight included
   std::uint32_t unread = 0;               ///< bytes received in order and not consumed
   std::uint32_t out_of_order = 0;         ///< bytes received beyond a gap
@@ -75,6 +95,10 @@ struct ConnStats {
   std::uint64_t bytes_sent = 0;           ///< acknowledged by the peer
   std::uint64_t bytes_received = 0;       ///< in order
   bool timestamps = false, sack = false, window_scale = false;
+  std::uint8_t dscp = 0;                  ///< of what we send; 0..63
+  std::uint32_t urgent_ahead = 0;         ///< bytes of urgent data not taken yet
+  Duration user_timeout{};                ///< R2 of this connection; Duration::max(): never
+  Duration peer_user_timeout{};           ///< the last that the peer advertised (RFC 5482); zero: none
 };
 
 /// A received buffer that the application took over with RxView::take(): move-only, given back when destroyed.
@@ -161,6 +185,14 @@ class RxView {
   shard::Shard* shard_ = nullptr;
 };
 
+/// When and how often a silent peer is asked whether it is there; zero: as TcpConfig says. Whole seconds, up to 65535;
+/// anything below a second is one.
+struct KeepAlive {
+  Duration idle{};
+  Duration interval{};
+  std::uint8_t probes = 0;
+};
+
 /// One connection; exists inside callbacks (and as the result of Core::find) and must not be stored.
 /// Every call is allowed in every callback. None blocks, none calls back before it returns; what is queued
 /// leaves at the end of the burst, in the same segment as the ACK that is due. After close() or abort() the
@@ -187,6 +219,14 @@ class Conn {
   bool send(TxBuf&& buffer);
   bool send(RxBuf&& buffer);
 
+  /// send(), and the last byte taken becomes the end of urgent data (RFC 9293 section 3.8.5): the peer is told at once, even
+  /// past a closed window. The bytes stay in the stream, in their order. New protocols should not use it (RFC 6093).
+  std::size_t send_urgent(std::span<const std::byte> bytes);
+  std::size_t send_urgent(std::string_view text) { return send_urgent(std::as_bytes(std::span{text.data(), text.size()})); }
+  /// Bytes up to the end of the peer's urgent data that were not taken yet, those that have not come included; in on_data
+  /// counted from the first byte shown. 0: none.
+  [[nodiscard]] std::size_t urgent_ahead() const;
+
   /// Holds back segments that are not full until uncork(), at most override_timeout.
   void cork();
   void uncork();
@@ -211,7 +251,14 @@ class Conn {
 
   void set_nodelay(bool on);
   void set_keepalive(bool on);
-  /// Ends the connection (timed_out) when data stays unacknowledged for longer (RFC 5482, local part). 0: R2.
+  /// The differentiated services code point of segments described from now on, retransmissions included; 0..63, or
+  /// nothing changes and it says false. RFC 9293 SHLD-21; an application seldom has a reason to (SHLD-23).
+  bool set_dscp(std::uint8_t dscp);
+  /// Switches it on with times of its own (MUST-27).
+  void set_keepalive(const KeepAlive& times);
+  /// Ends the connection (timed_out) when data stays unacknowledged for longer: R2 of this connection (MUST-21). Up to
+  /// 6553 s in steps of 100 ms, or Duration::max(): never; 0: R2 of TcpConfig. With TcpConfig::user_timeout_option it is
+  /// advertised, and the peer's wish no longer counts (RFC 5482).
   void set_user_timeout(Duration limit);
 
   /// The handler's on_timer is called once after `delay`; one timer a connection, arming again replaces it.

@@ -32,11 +32,25 @@ struct ListenOptions {
   std::uint32_t backlog = 4096;
   /// Starts paused: connections are established and wait, up to the backlog, until resume().
   bool paused = false;
+  /// Differentiated services code point of all its connections' segments, from the SYN-ACK on; 0..63. RFC 2474,
+  /// RFC 9293 MUST-48.
+  std::uint8_t dscp = 0;
+  /// TCP Fast Open (RFC 7413): how many connections may be open to the application before their handshake has ended;
+  /// 0: none, and cookies are not given out. A SYN's data may then come twice: only for requests that may be repeated.
+  std::uint32_t fast_open = 0;
 };
 
 struct ConnectOptions {
   /// Local address and port; zero: chosen (RFC 6056).
   Endpoint local{};
+  /// Differentiated services code point of all its segments, from the SYN on; 0..63. RFC 2474, RFC 9293 MUST-48.
+  std::uint8_t dscp = 0;
+  /// TCP Fast Open (RFC 7413): what is queued before the SYN leaves (at the end of the burst) rides in it, once the server
+  /// has given us a cookie; before, the cookie is asked for. What the server does not take is sent after the handshake. The
+  /// server may see the data twice: only for requests that may be repeated.
+  bool fast_open = false;
+  /// Queued as by send(), all of it or connect() fails. A copy is taken.
+  std::span<const std::byte> data{};
 };
 
 /// Counters of one core; all but the gauges only grow. A copy, taken on the core (or from any thread: then each
@@ -49,13 +63,31 @@ struct CoreStats {
   std::uint64_t accepted = 0;                         ///< passive ones handed to the application
   std::array<std::uint64_t, static_cast<std::size_t>(CloseReason::count_)> closed{};
   std::uint64_t retransmits = 0, fast_retransmits = 0, timeouts = 0;
+  std::uint64_t tail_loss_probes = 0;      ///< RFC 8985 section 7
+  std::uint64_t recoveries_undone = 0;     ///< reductions taken back: the segments had been late, not lost
+  std::uint64_t sack_reneging = 0;         ///< peers that dropped what they had SACKed
+  std::uint64_t ecn_reductions = 0;        ///< windows reduced because the path said so (RFC 3168)
+  std::uint64_t flights_exhausted = 0;     ///< sends held back because Limits::recovery_blocks or memory were used up
   std::uint64_t resets_in = 0, resets_out = 0, challenge_acks = 0;
   std::uint64_t syn_cookies_sent = 0, syn_cookies_accepted = 0;
   std::uint64_t time_wait_reused = 0;      ///< entries that a newer SYN took over
   std::uint64_t time_wait_cut_short = 0;   ///< entries removed before 2MSL because the table was full
   std::uint64_t out_of_order = 0, duplicates = 0;
+  std::uint64_t dsacks_sent = 0;           ///< ACKs that reported bytes which came again (RFC 2883)
+  std::uint64_t receive_windows_grown = 0; ///< times a connection's receive buffer was allowed more
+  std::uint64_t receive_windows_held = 0;  ///< times it was not, since the shard's memory is half used up
   std::uint64_t zero_window_probes = 0, keepalive_probes = 0, delayed_acks = 0;
   std::uint64_t half_open_expired = 0;     ///< SYN-ACKs that nobody answered
+  std::uint64_t path_mtu_reduced = 0;      ///< segments became smaller because a router said so
+  std::uint64_t path_black_holes = 0;      ///< ... because full ones were lost again and again
+  std::uint64_t path_probes = 0, path_probes_failed = 0;  ///< larger segments sent to see whether they arrive; those that did not
+  std::uint64_t paths_pushed_out = 0;      ///< destinations forgotten early: Limits::paths was reached
+  std::uint64_t unresponsive = 0;          ///< times that R1 was reached (RFC 9293 section 3.8.3)
+  std::uint64_t fast_open_sent = 0;        ///< SYNs with data
+  std::uint64_t fast_open_taken = 0;       ///< of these: the SYN-ACK acknowledged the data
+  std::uint64_t fast_open_accepted = 0;    ///< SYNs whose data was delivered
+  std::uint64_t fast_open_bad_cookies = 0; ///< SYNs with a cookie that is not ours, or too old
+  std::uint64_t fast_open_limited = 0;     ///< SYNs with a good cookie that were over the limit, or found no memory
   std::uint64_t handed_over = 0;           ///< frames given to the shard that owns their connection
   std::uint64_t timer_lag_max_ns = 0;      ///< latest that a timer fired after its deadline
   std::uint64_t connections = 0, half_open = 0, time_wait = 0;  ///< gauges, now

@@ -32,11 +32,15 @@ enum class Drop : std::uint8_t {
   ip_martian_source,
   ip_not_for_us,
   ip_unknown_protocol,
+  ip_source_route,
   // ICMP
   icmp_truncated,
   icmp_checksum,
   icmp_unknown,
   icmp_rate_limited,
+  icmp_no_connection,
+  icmp_out_of_window,
+  icmp_implausible_mtu,
   // TCP, formats
   tcp_truncated,
   tcp_data_offset,
@@ -64,6 +68,8 @@ enum class Drop : std::uint8_t {
   tcp_bad_cookie,
   tcp_time_wait,
   tcp_window_full,
+  tcp_no_timestamp,
+  tcp_authentication,
   // shard
   steering_ring_full,
   tx_no_buffer,

@@ -29,6 +29,8 @@ struct HandlerOps {
   void (*on_writable)(void* handler, Conn& conn, void* state) = nullptr;
   void (*on_peer_fin)(void* handler, Conn& conn, void* state) = nullptr;
   void (*on_timer)(void* handler, Conn& conn, void* state) = nullptr;
+  void (*on_urgent)(void* handler, Conn& conn, void* state) = nullptr;
+  void (*on_unresponsive)(void* handler, Conn& conn, void* state) = nullptr;
   void (*on_closed)(void* handler, ConnId id, void* state, CloseReason reason) = nullptr;
   void (*construct)(void* state) = nullptr;  // null: nothing to construct
   void (*destroy)(void* state) = nullptr;    // null: nothing to destroy
@@ -63,6 +65,8 @@ HF_MEMBER(on_sent);
 HF_MEMBER(on_writable);
 HF_MEMBER(on_peer_fin);
 HF_MEMBER(on_timer);
+HF_MEMBER(on_urgent);
+HF_MEMBER(on_unresponsive);
 HF_MEMBER(on_closed);
 #undef HF_MEMBER
 
@@ -93,6 +97,8 @@ constexpr HandlerOps make_ops() {
   HF_EVENT(on_writable);
   HF_EVENT(on_peer_fin);
   HF_EVENT(on_timer);
+  HF_EVENT(on_urgent);
+  HF_EVENT(on_unresponsive);
 #undef HF_EVENT
 
   static_assert(!names_on_data<H> || calls_on_data<H, Conn&, S&, const RxView&> || calls_on_data<H, Conn&, const RxView&>,

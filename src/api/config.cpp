@@ -38,14 +38,22 @@ void check_tcp(Checker& check, const TcpConfig& tcp, const LinkConfig& link) {
   if (tcp.mss != 0) check.range("tcp.mss", tcp.mss, std::uint16_t{88}, path_mss);
   check.range("tcp.initial_window", tcp.initial_window, 1u, 64u);
   check.range("tcp.min_send_mss", tcp.min_send_mss, std::uint16_t{48}, std::uint16_t{536});
+  check.range("tcp.base_path_mtu", tcp.base_path_mtu, std::uint16_t{296}, std::uint16_t{1500});
   check.range("tcp.rto_min", tcp.rto_min, Duration{1ms}, tcp.rto_max);
   check.range("tcp.rto_initial", tcp.rto_initial, tcp.rto_min, tcp.rto_max);
   check.range("tcp.rto_max", tcp.rto_max, Duration{100ms}, Duration{1h});
   check.range("tcp.connect_timeout", tcp.connect_timeout, Duration{100ms}, Duration{1h});
   check.range("tcp.r2_timeout", tcp.r2_timeout, Duration{1s}, Duration{24h});
-  check.range("tcp.delayed_ack", tcp.delayed_ack, Duration{0}, Duration{500ms});
+  check.range("tcp.r1_retries", tcp.r1_retries, std::uint8_t{1}, std::uint8_t{255});
+  check.range("tcp.user_timeout", tcp.user_timeout, Duration{1s}, Duration{6553s});
+  check.range("tcp.user_timeout_most", tcp.user_timeout_most, Duration{1s}, Duration{6553s});
+  // rfc5482 3.1: the lower limit MUST be larger than the RTO.
+  if (tcp.user_timeout_option)
+    check.range("tcp.user_timeout_least", tcp.user_timeout_least, tcp.rto_max + 1s, tcp.user_timeout_most);
+  check.range("tcp.delayed_ack", tcp.delayed_ack, Duration{0}, Duration{200ms});
   check.range("tcp.override_timeout", tcp.override_timeout, Duration{100ms}, Duration{1s});
   check.range("tcp.receive_buffer", tcp.receive_buffer, 2048u, tcp::max_receive_buffer);
+  check.range("tcp.receive_buffer_initial", tcp.receive_buffer_initial, 2048u, tcp::max_receive_buffer);
   check.range("tcp.send_buffer", tcp.send_buffer, 2048u, 1u << 30);
   check.range("tcp.msl", tcp.msl, Duration{1ms}, Duration{4min});
   check.range("tcp.fin_wait_2_timeout", tcp.fin_wait_2_timeout, Duration{10ms}, Duration{1h});
@@ -88,6 +96,8 @@ void check_limits(Checker& check, const Limits& limits) {
   check.range("limits.posts", limits.posts, 1u, 1u << 20);
   check.range("limits.buffer_memory", limits.buffer_memory, std::uint64_t{64} << 10, std::uint64_t{1} << 42);
   check.range("limits.send_extents", limits.send_extents, 1u, most);
+  check.range("limits.paths", limits.paths, 0u, most);
+  check.range("limits.path_searches", limits.path_searches, 0u, most);
   check.range("limits.recovery_blocks", limits.recovery_blocks, 1u, most);
 }
 

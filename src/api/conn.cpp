@@ -6,7 +6,9 @@
 
 #include "shard/shard.hpp"
 #include "tcp/calls.hpp"
+#include "tcp/patience.hpp"
 #include "tcp/timeouts.hpp"
+#include "tcp/urgent.hpp"
 
 namespace handfast {
 
@@ -106,10 +108,33 @@ void Conn::set_keepalive(bool on) {
   if (on && open) tcp::start_keepalive_timer(shard_->tcp(), *tcb_);
 }
 
-void Conn::set_user_timeout(Duration limit) {
-  const auto tenths = std::clamp<std::int64_t>((limit + 99ms) / 100ms, 0, 65535);
-  tcb_->user_timeout_ds = static_cast<std::uint16_t>(tenths);
+bool Conn::set_dscp(std::uint8_t dscp) {
+  if (dscp > shard::max_dscp) return false;
+  tcp::set_dscp(*tcb_, dscp);
+  return true;
 }
+
+void Conn::set_keepalive(const KeepAlive& times) {
+  const auto seconds = [](Duration d) {
+    return static_cast<std::uint16_t>(d <= Duration{0} ? 0 : std::clamp<std::int64_t>(d / 1s, 1, 65535));
+  };
+  tcb_->keepalive_idle_s = seconds(times.idle);
+  tcb_->keepalive_interval_s = seconds(times.interval);
+  tcb_->keepalive_probes = times.probes;
+  set_keepalive(true);
+}
+
+void Conn::set_user_timeout(Duration limit) {
+  if (!is_over(*tcb_)) tcp::choose_user_timeout(shard_->tcp(), *tcb_, limit);
+}
+
+std::size_t Conn::send_urgent(std::span<const std::byte> bytes) {
+  const std::size_t taken = send(bytes);
+  if (taken != 0) tcp::mark_urgent(shard_->tcp(), *tcb_);
+  return taken;
+}
+
+std::size_t Conn::urgent_ahead() const { return shard_->urgent_ahead(*tcb_); }
 
 void Conn::arm(Duration delay) {
   if (is_over(*tcb_)) return;

@@ -13,6 +13,13 @@ std::string_view name(State state) {
   return names[static_cast<std::size_t>(state)];
 }
 
+std::string_view name(IcmpError error) {
+  constexpr std::array<std::string_view, static_cast<std::size_t>(IcmpError::count_)> names{
+      "none", "network_unreachable", "host_unreachable", "protocol_unreachable", "port_unreachable",
+      "source_route_failed", "prohibited", "time_exceeded", "parameter_problem"};
+  return names[static_cast<std::size_t>(error)];
+}
+
 std::string_view name(CloseReason reason) {
   constexpr std::array<std::string_view, static_cast<std::size_t>(CloseReason::count_)> names{
       "finished",  "reset_by_peer",       "refused",              "connect_timed_out", "timed_out", "keepalive_timed_out",

@@ -9,6 +9,7 @@
 #include "tcp/lifetime.hpp"
 #include "tcp/output.hpp"
 #include "tcp/recovery.hpp"
+#include "tcp/urgent.hpp"
 
 namespace handfast::shard {
 
@@ -28,7 +29,13 @@ void Shard::deliver(const tcp::Verdict& verdict, void*& handle) {
   set(tcb, tcp::in_hand);
   if (verdict.established) deliver_established(tcb);
   if (has(tcb, tcp::accept_pending) && verdict.readable) accept(tcb);
+  const bool notices = has(tcb, tcp::notice);
+  if (notices) [[unlikely]] {
+    in_view_ = {&tcb, verdict.data_length};
+    deliver_notices(tcb);
+  }
   if (verdict.data_length != 0) deliver_text(tcb, {verdict.data, verdict.data_length}, handle);
+  if (notices) [[unlikely]] in_view_ = {};
   if (verdict.readable) deliver_held(tcb);
   const HandlerOps& ops = handlers_[tcb.handler].ops;
   constexpr std::uint32_t deaf = tcp::ended | tcp::orphan | tcp::accept_pending;
@@ -52,6 +59,32 @@ void Shard::deliver(const tcp::Verdict& verdict, void*& handle) {
     clear(tcb, tcp::in_hand);
   }
   if (has(tcb, tcp::ended)) conclude(tcb);
+}
+
+std::uint32_t Shard::urgent_ahead(const tcp::Tcb& tcb) const {
+  const Seq unread = tcp::first_unread(tcb);
+  const bool in_view = in_view_.tcb == &tcb && tcb.receive == nullptr;
+  return tcp::urgent_ahead(tcb, in_view ? unread - in_view_.bytes : unread);
+}
+
+/// What few connections have to say: urgent data ahead (rfc9293 MUST-32), a peer that does not answer (SHLD-9).
+void Shard::deliver_notices(tcp::Tcb& tcb) {
+  const auto take = [&tcb](std::uint64_t flag) {
+    const bool due = has(tcb, flag);
+    clear(tcb, flag);
+    return due;
+  };
+  if (urgent_ahead(tcb) == 0) clear(tcb, tcp::urgent_in | tcp::urgent_due);
+  if (has(tcb, tcp::accept_pending)) return;  // told once it is accepted
+  const auto tell = [&](void (*callback)(void*, Conn&, void*)) {
+    if (callback == nullptr || has(tcb, tcp::ended | tcp::orphan)) return;
+    Conn conn{*this, tcb};
+    callback(handlers_[tcb.handler].object, conn, state_of(tcb));
+  };
+  const HandlerOps& ops = handlers_[tcb.handler].ops;
+  if (take(tcp::urgent_due)) tell(ops.on_urgent);
+  if (take(tcp::unresponsive_due)) tell(ops.on_unresponsive);
+  if (!has(tcb, tcp::urgent_in)) clear(tcb, tcp::notice);
 }
 
 void Shard::deliver_established(tcp::Tcb& tcb) {

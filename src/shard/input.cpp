@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "shard/shard.hpp"
+#include "tcp/icmp_error.hpp"
 #include "tcp/invariants.hpp"
 #include "tcp/lifetime.hpp"
 #include "wire/arp.hpp"
@@ -15,6 +16,8 @@ namespace handfast::shard {
 namespace {
 
 constexpr std::uint32_t icmp_replies_per_second = 1000;
+/// Errors that are looked into. Routers limit what they send (RFC 1812 section 4.3.2.8); more than this is a flood.
+constexpr std::uint32_t icmp_errors_per_second = 10000;
 /// What other shards are given of an ARP frame: headers, a tag, the packet; padding teaches nothing.
 constexpr std::uint32_t arp_copy_length = 64;
 
@@ -294,12 +297,12 @@ void Shard::icmp_input(const wire::RxFrame& frame, const wire::Ipv4Packet& packe
   wire::IcmpMessage message;
   const Drop why = wire::parse_icmp(packet.payload, message);
   if (why != Drop::none) return drop(why);
+  const std::uint32_t second = cx_.now_ms / 1000;
+  if (second != icmp_second_) {
+    icmp_second_ = second;
+    icmp_in_second_ = icmp_errors_in_second_ = 0;
+  }
   if (message.type == wire::icmp::echo_request && message.code == 0) {
-    const std::uint32_t second = cx_.now_ms / 1000;
-    if (second != icmp_second_) {
-      icmp_second_ = second;
-      icmp_in_second_ = 0;
-    }
     if (++icmp_in_second_ > icmp_replies_per_second) return drop(Drop::icmp_rate_limited);
     MacAddress mac;
     const Route where = route(packet.source, mac, source);
@@ -315,7 +318,16 @@ void Shard::icmp_input(const wire::RxFrame& frame, const wire::Ipv4Packet& packe
     send_ready(reply);
     return;
   }
-  if (message.type != wire::icmp::destination_unreachable) return drop(Drop::icmp_unknown);
+  icmp_error_input(frame, message, source);
+}
+
+/// rfc9293 3.9.2.2, MUST-54: to the connection that it is about.
+void Shard::icmp_error_input(const wire::RxFrame& frame, const wire::IcmpMessage& message, FrameSource source) {
+  // Redirects are for routing, which we have none of; source quench is discarded (MUST-55, RFC 6633).
+  if (message.type != wire::icmp::destination_unreachable && message.type != wire::icmp::time_exceeded &&
+      message.type != wire::icmp::parameter_problem)
+    return drop(Drop::icmp_unknown);
+  if (++icmp_errors_in_second_ > icmp_errors_per_second) return drop(Drop::icmp_rate_limited);
   wire::IcmpQuote quote;
   const Drop bad_quote = wire::parse_icmp_quote(message, quote);
   if (bad_quote != Drop::none) return drop(bad_quote);
@@ -327,9 +339,11 @@ void Shard::icmp_input(const wire::RxFrame& frame, const wire::Ipv4Packet& packe
     }
   }
   const std::uint32_t slot = cx_.flows.find(cx_.hasher(quote.flow), quote.flow);
-  if (slot == tcp::npos || tcp::FlowSlot::kind(slot) != tcp::FlowKind::connection) return drop(Drop::icmp_unknown);
-  const bool hard = quote.code >= 2 && quote.code <= 3;  // protocol or port unreachable (MUST-56)
-  tcp::icmp_error_arrives(cx_, cx_.tcbs[tcp::FlowSlot::index(slot)], quote.seq, hard);
+  if (slot == tcp::npos || tcp::FlowSlot::kind(slot) != tcp::FlowKind::connection) return drop(Drop::icmp_no_connection);
+  tcp::Tcb& tcb = cx_.tcbs[tcp::FlowSlot::index(slot)];
+  const Drop why = tcp::icmp_error_arrives(cx_, tcb, quote);
+  if constexpr (check_always) tcp::check_invariants(cx_, tcb);
+  if (why != Drop::none) drop(why);
 }
 
 }  // namespace handfast::shard

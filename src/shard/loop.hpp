@@ -8,6 +8,7 @@
 #include <cstring>
 #include <vector>
 
+#include "shard/cut_segment.hpp"
 #include "shard/shard.hpp"
 #include "wire/checksum.hpp"
 #include "wire/tcp_writer.hpp"
@@ -108,6 +109,31 @@ class Loop {
   }
 
   void write_segment(const tcp::TxSegment& segment, std::uint8_t offloads, FrameSource source) {
+    if (!is_large(segment)) [[likely]] {
+      write_part(segment, offloads & (wire::tx_ip_checksum | wire::tx_tcp_checksum), source);
+      return;
+    }
+    SegmentCutter cutter{segment, most_of_a_part(segment, offloads)};
+    if ((offloads & wire::tx_whole) != 0) offloads &= static_cast<std::uint8_t>(~wire::tx_tcp_segmentation);
+    while (const tcp::TxSegment* part = cutter.next()) {
+      const auto cut = static_cast<std::uint8_t>(is_large(*part) ? wire::tx_tcp_segmentation : 0);
+      write_part(*part, offloads & (wire::tx_ip_checksum | wire::tx_tcp_checksum | cut), source);
+    }
+  }
+
+  /// As much as a buffer takes, where the port cuts it or the other end takes it whole; else what a frame takes.
+  [[nodiscard]] std::uint32_t most_of_a_part(const tcp::TxSegment& segment, std::uint8_t offloads) const {
+    if constexpr (requires { io_.max_frame(); }) {
+      constexpr std::uint8_t any = wire::tx_tcp_segmentation | wire::tx_whole;
+      const std::uint32_t headers = wire::tcp_frame_header_length + segment.options_length;
+      const std::uint32_t room = std::min<std::uint32_t>(io_.max_frame(), wire::ethernet_header_length + 65535u);
+      if ((offloads & any) != 0) return payload_of_a_part(segment, room - headers);
+    }
+    return segment.segment_size;
+  }
+
+  /// One frame. `offloads`: those that it asks for.
+  void write_part(const tcp::TxSegment& segment, std::uint8_t offloads, FrameSource source) {
     tcp::Context& cx = shard_.tcp();
     const Ipv4Address remote{segment.flow.remote_address};
     if (backlog_.size() == max_backlog) [[unlikely]] {
@@ -118,7 +144,7 @@ class Loop {
       // Straight into its place in the backlog.
       wire::TxFrame& frame = backlog_.emplace_back();
       if (io_.allocate(frame)) [[likely]] {
-        write_frame(segment, *known, offloads & (wire::tx_ip_checksum | wire::tx_tcp_checksum), frame);
+        write_frame(segment, *known, offloads, frame);
       } else {
         backlog_.pop_back();
         tcp::count(cx, Drop::tx_no_buffer);  // as if it had been lost on the way
@@ -134,8 +160,7 @@ class Loop {
       return;
     }
     if (route == Shard::Route::loop_back) offloads = 0;
-    const std::uint8_t wanted = offloads & (wire::tx_ip_checksum | wire::tx_tcp_checksum);
-    write_frame(segment, mac, wanted, frame);
+    write_frame(segment, mac, offloads, frame);
     switch (route) {
       case Shard::Route::send: backlog_.push_back(frame); return;
       case Shard::Route::hold: shard_.held().push_back({frame, shard_.next_hop(remote)}); return;
@@ -180,10 +205,13 @@ class Loop {
     fields.ack = segment.ack;
     fields.window = segment.window;
     fields.flags = segment.flags;
-    fields.ttl = cx.config.link.ttl;
+    fields.urgent = (segment.flags & wire::urg) != 0 ? segment.urgent : std::uint16_t{0};
+    fields.tos = segment.tos;
+    fields.ttl = cx.config.link.ttl;  // MUST-49
     frame.length = wire::write_tcp_frame(frame.data, fields, {segment.options.data(), segment.options_length},
                                          segment.payload_length, sum, offload);
     frame.offload = offload;
+    frame.segment_size = (offload & wire::tx_tcp_segmentation) != 0 ? segment.segment_size : std::uint16_t{0};
     frame.tcp_header_length = static_cast<std::uint8_t>(wire::tcp_header_length + segment.options_length);
   }
 

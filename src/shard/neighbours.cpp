@@ -92,6 +92,16 @@ Drop Neighbours::learn(const wire::ArpPacket& packet, bool ours, Time now) {
   return Drop::none;
 }
 
+void Neighbours::suspect(Ipv4Address next_hop, Time now) {
+  Entry* entry = lookup(next_hop);
+  if (entry == nullptr || entry->state != State::reachable) return;
+  const Duration age = now - entry->since;
+  if (age < link_.neighbour_retry || age >= link_.neighbour_lifetime) return;
+  entry->since = now - link_.neighbour_lifetime;  // old as of now: find_slow() does the rest
+  entry->attempts = 0;
+  forget_fresh(entry->address);
+}
+
 std::optional<Neighbours::Due> Neighbours::next_due(Time now) {
   if (now < next_deadline_) return std::nullopt;
   next_deadline_ = Time::max();

@@ -55,6 +55,10 @@ class Neighbours {
   /// What an ARP packet teaches. `ours`: its target is one of our addresses.
   [[nodiscard]] Drop learn(const wire::ArpPacket& packet, bool ours, Time now);
 
+  /// A connection gets no answer through this neighbour (RFC 1122 section 2.3.2.1): it is asked for again with the next
+  /// frame, and forgotten if it does not answer. Not more often than neighbour_retry.
+  void suspect(Ipv4Address next_hop, Time now);
+
   /// Requests that are due again, at most one a call; nothing when there is none. An entry whose attempts are used up
   /// becomes unreachable, and `failed` is told.
   struct Due {

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "tcp/invariants.hpp"
+#include "tcp/flights.hpp"
 #include "tcp/lifetime.hpp"
 #include "tcp/output.hpp"
 #include "tcp/timeouts.hpp"
@@ -18,8 +19,18 @@ constexpr std::uint16_t no_listener = 0xffff;
 constexpr std::size_t scratch_bytes = 64 * 1024;
 constexpr std::size_t aborts_per_poll = 64;
 
+/// MUST-46: what no host on the other side of a wire can have.
+bool cannot_be_a_peer(const LinkConfig& link, Ipv4Address address) {
+  return address.is_this_network() || address.is_loopback() || address.is_multicast() || address.is_reserved() ||
+         link.address.is_broadcast(address);
+}
+
 tl::unexpected<Error> error(ErrorKind kind, std::string what, std::string remedy) {
   return tl::unexpected(Error{kind, std::move(what), std::move(remedy)});
+}
+
+tl::unexpected<Error> no_such_dscp(std::uint8_t dscp) {
+  return error(ErrorKind::usage, "there is no code point " + std::to_string(dscp), "give a dscp from 0 to 63");
 }
 
 }  // namespace
@@ -85,6 +96,8 @@ Expected<ListenerId> Shard::listen(Endpoint local, HandlerRef handler, ListenOpt
   if (!local.address.is_any() && !is_local(local.address))
     return error(ErrorKind::usage, local.address.to_string() + " is not an address of this stack",
                  "listen on `any` or on one that --address gives");
+  if (options.dscp > max_dscp) return no_such_dscp(options.dscp);
+  // MUST-41: a listener of its own, or an error. MUST-42: connections from this port, in whatever state, do not matter.
   for (std::uint16_t i = listener_by_port_[local.port]; i != no_listener; i = cx_.listeners[i].next_same_port)
     if (cx_.listeners[i].local.address == local.address)
       return error(ErrorKind::address_in_use, local.to_string() + " has a listener already", "close that one first, or choose another port");
@@ -98,6 +111,7 @@ Expected<ListenerId> Shard::listen(Endpoint local, HandlerRef handler, ListenOpt
   place->handler = handler.index;
   place->open = true;
   place->paused = options.paused;
+  place->dscp = options.dscp;
   const auto index = static_cast<std::uint16_t>(place - cx_.listeners.begin());
   // A specific address is found before `any`.
   std::uint16_t& first = listener_by_port_[local.port];
@@ -149,12 +163,12 @@ void Shard::set_paused(ListenerId id, bool paused) {
 
 Expected<ConnId> Shard::connect(Endpoint remote, HandlerRef handler, ConnectOptions options) {
   if (handler.index >= handlers_.size()) return error(ErrorKind::usage, "no such handler", "pass what add_handler returned");
-  // MUST-46 and MUST-57: no broadcast, no multicast, no unspecified address.
-  if (remote.port == 0 || remote.address.is_any() || remote.address.is_multicast() || remote.address.is_reserved() ||
-      cx_.config.link.address.is_broadcast(remote.address))
+  if (remote.port == 0 || cannot_be_a_peer(cx_.config.link, remote.address))
     return error(ErrorKind::usage, remote.to_string() + " cannot be connected to", "give a unicast address and a port from 1 to 65535");
   if (!options.local.address.is_any() && !is_local(options.local.address))
     return error(ErrorKind::usage, options.local.address.to_string() + " is not an address of this stack", "use one that --address gives");
+  if (options.dscp > max_dscp) return no_such_dscp(options.dscp);
+  // MUST-43, MUST-44: the caller's local address, or one of ours.
   const auto key = choose_tuple(remote, options.local);
   if (!key)
     return error(options.local.port != 0 ? ErrorKind::address_in_use : ErrorKind::exhausted,
@@ -165,6 +179,7 @@ Expected<ConnId> Shard::connect(Endpoint remote, HandlerRef handler, ConnectOpti
   if (tcb == nullptr)
     return error(ErrorKind::exhausted, "the table of " + std::to_string(cx_.tcbs.capacity()) + " connections is full",
                  "raise Limits::connections");
+  if (options.dscp != 0) tcp::set_dscp(*tcb, options.dscp);  // MUST-48
   start_state(*tcb);
   return id_of(*tcb);
 }
@@ -201,10 +216,11 @@ void Shard::run_timers(FrameSource source) {
     cx_.stats.timer_lag_max_ns = std::max(cx_.stats.timer_lag_max_ns, late);
     const bool application = tcp::connection_timer(cx_, tcb);
     if constexpr (check_always) tcp::check_invariants(cx_, tcb);
-    if (application) {
-      set(tcb, tcp::app_timer_due);
-      deliver_later(tcb);
-    }
+    const bool doubtful = has(tcb, tcp::notice) && has(tcb, tcp::unresponsive_due) && !has(tcb, tcp::ended);
+    // rfc9293 3.8.3 (b): negative advice to the layer below.
+    if (doubtful) neighbours_.suspect(next_hop(Ipv4Address{tcb.key.remote_address}), cx_.now);
+    if (application) set(tcb, tcp::app_timer_due);
+    if (application || doubtful) deliver_later(tcb);
   });
   cx_.half_open_wheel.advance(cx_.now, max_timers, [this](ds::TimerNode& node) {
     tcp::half_open_timer(cx_, *reinterpret_cast<tcp::HalfOpen*>(reinterpret_cast<std::byte*>(&node) - tcp::half_open_timer_offset));
@@ -217,6 +233,7 @@ void Shard::run_timers(FrameSource source) {
     fire(ctx);
   });
   tcp::expire_time_wait(cx_, max_timers);
+  tcp::expire_flights(cx_, max_timers);
   for (const Ipv4Address address : wanted_) send_arp_request(address, source);
   wanted_.clear();
   for (std::size_t i = 0; i < max_questions; ++i) {

@@ -18,6 +18,7 @@
 #include "tcp/calls.hpp"
 #include "tcp/context.hpp"
 #include "tcp/segment_arrives.hpp"
+#include "wire/icmpv4.hpp"
 #include "wire/ipv4.hpp"
 
 namespace handfast::shard {
@@ -29,6 +30,8 @@ inline constexpr std::size_t max_burst = 64;
 inline constexpr std::size_t max_backlog = 16384, max_looped = 4096, max_ready = 4096;
 /// Most neighbours that resolve() asks for at once, and most questions that are repeated in one poll; others come later.
 inline constexpr std::size_t max_wanted = 1024, max_questions = 32;
+/// Largest differentiated services code point (RFC 2474).
+inline constexpr std::uint8_t max_dscp = 63;
 /// Most connections' timers in one poll; more are late by a poll and counted.
 inline constexpr std::size_t max_timers = 256;
 
@@ -61,6 +64,8 @@ class Shard {
   void abort_all();
   [[nodiscard]] CoreStats stats() const;
   [[nodiscard]] std::vector<ConnInfo> connections() const;
+  /// Urgent bytes that the application has not been shown; in a data callback those in view count.
+  [[nodiscard]] std::uint32_t urgent_ahead(const tcp::Tcb& tcb) const;
   /// The application wants what is held for this connection (again): after the current callback, in this poll.
   void deliver_later(tcp::Tcb& tcb);
   /// A received buffer, or a chunk, that the application had and is done with.
@@ -139,6 +144,7 @@ class Shard {
   void slow_path(const wire::RxFrame& frame, wire::Segment& segment, bool& is_tcp, FrameSource source);
   void arp_input(const wire::RxFrame& frame, std::span<const std::byte> payload, FrameSource source);
   void icmp_input(const wire::RxFrame& frame, const wire::Ipv4Packet& packet, FrameSource source);
+  void icmp_error_input(const wire::RxFrame& frame, const wire::IcmpMessage& message, FrameSource source);
   void tcp_input(const wire::Segment& segment, std::uint64_t hash, void*& handle);
   void segment_to_listener(const wire::Segment& segment, std::uint64_t hash, tcp::Reuse reuse, void*& handle);
   void send_arp_request(Ipv4Address target, FrameSource source, MacAddress to = broadcast_mac);
@@ -158,6 +164,7 @@ class Shard {
   // delivery.cpp
   void deliver(const tcp::Verdict& verdict, void*& handle);
   void deliver_established(tcp::Tcb& tcb);
+  void deliver_notices(tcp::Tcb& tcb);
   void deliver_text(tcp::Tcb& tcb, std::span<const std::byte> text, void*& handle);
   void deliver_held(tcp::Tcb& tcb);
   void judge_unread(tcp::Tcb& tcb);
@@ -187,6 +194,12 @@ class Shard {
   std::array<std::uint32_t, 256> port_counters_{};  // by destination (RFC 6056 section 3.3.4's table)
 
   std::unique_ptr<Burst> burst_ = std::make_unique<Burst>();
+  /// The connection whose text in the frame is about to be delivered, and how much; only where there is urgent data.
+  struct {
+    const tcp::Tcb* tcb = nullptr;
+    std::uint32_t bytes = 0;
+  } in_view_;
+
   std::vector<void*> done_;
   std::vector<wire::TxFrame> ready_;
   std::vector<Held> held_;
@@ -194,7 +207,7 @@ class Shard {
   std::vector<ConnId> redeliver_;
   std::vector<Ipv4Address> wanted_;  // resolve() was called: to be asked for with the next poll
   std::vector<std::byte> scratch_;
-  std::uint32_t icmp_second_ = 0, icmp_in_second_ = 0;
+  std::uint32_t icmp_second_ = 0, icmp_in_second_ = 0, icmp_errors_in_second_ = 0;
   bool draining_ = false, aborting_ = false;
 };
 

@@ -7,9 +7,13 @@
 
 #include "tcp/lifetime.hpp"
 #include "tcp/output.hpp"
+#include "tcp/path_mtu.hpp"
+#include "tcp/patience.hpp"
+#include "tcp/receive_window.hpp"
 #include "tcp/rtt.hpp"
 #include "tcp/state.hpp"
 #include "tcp/timeouts.hpp"
+#include "tcp/urgent.hpp"
 
 namespace handfast::tcp {
 namespace {
@@ -103,8 +107,8 @@ Tcb* open_active(Context& cx, const FlowKey& key, std::uint64_t hash, std::uint1
   set(*tcb, active_open | rtt_timing);
   tcb->handler = handler;
   tcb->congestion = cx.config.tcp.congestion_control;
-  tcb->iss = tcb->snd_una = tcb->recover = tcb->rtx_nxt = initial.iss;
-  tcb->snd_nxt = tcb->rtt_seq = initial.iss + 1;
+  tcb->iss = tcb->snd_una = initial.iss;
+  tcb->snd_nxt = initial.iss + 1;
   tcb->rtt_time_us = cx.now_us;
   tcb->ts_offset = initial.ts_offset;
   set_state(*tcb, State::syn_sent);
@@ -176,13 +180,9 @@ void consume(Context& cx, Tcb& tcb, std::uint32_t n) {
   if (tcb.receive == nullptr || n == 0) return;
   tcb.receive->consume(cx.chunks, n);
   const bool has_gap = !tcb.receive->beyond.empty();
-  const std::uint32_t offered = distance(tcb.rcv_nxt, tcb.rcv_adv);
   if (unread_bytes(tcb) == 0 && !has_gap) free_receive_buffer(cx, tcb);
   // A window update, once it is worth one (MUST-39): window_field() decides how much is said.
-  const std::uint32_t buffer = cx.config.tcp.receive_buffer;
-  const std::uint32_t space = buffer - std::min(buffer, unread_bytes(tcb));
-  if (space > offered && space - offered >= std::min<std::uint32_t>(buffer / 2, 2u * tcb.rcv_mss) && !has(tcb, fin_received) &&
-      has(tcb, in_table)) {
+  if (!has(tcb, fin_received) && has(tcb, in_table) && window_update_is_due(cx, tcb)) {
     set(tcb, ack_now);
     mark_dirty(cx, tcb);
   }
@@ -270,7 +270,13 @@ ConnStats status(const Context& cx, const Tcb& tcb) {
   s.congestion_window = tcb.cwnd;
   s.slow_start_threshold = tcb.ssthresh;
   s.mss = tcb.snd_mss;
+  s.path_mtu = path_mtu(tcb);
+  s.last_icmp_error = tcb.last_icmp_error;
   s.flight = distance(tcb.snd_una, tcb.snd_nxt);
+  if (tcb.flight != nullptr) {
+    s.sacked = tcb.flight->sacked;
+    s.lost = tcb.flight->lost;
+  }
   s.queued = tcb.send_queued;
   s.unread = unread_bytes(tcb);
   s.out_of_order = tcb.receive != nullptr ? tcb.receive->beyond.bytes() : 0;
@@ -288,6 +294,10 @@ ConnStats status(const Context& cx, const Tcb& tcb) {
   s.timestamps = has(tcb, ts_enabled);
   s.sack = has(tcb, sack_enabled);
   s.window_scale = has(tcb, wscale_enabled);
+  s.dscp = has(tcb, marked) ? tcb.dscp : std::uint8_t{0};
+  s.user_timeout = give_up_after(cx, tcb);
+  s.peer_user_timeout = decode_user_timeout(tcb.peer_user_timeout);
+  s.urgent_ahead = urgent_ahead(tcb, first_unread(tcb));
   return s;
 }
 

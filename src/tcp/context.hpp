@@ -13,9 +13,11 @@
 #include "ds/timer_wheel.hpp"
 #include "handfast/config.hpp"
 #include "handfast/core.hpp"
+#include "tcp/flight.hpp"
 #include "tcp/half_open.hpp"
+#include "tcp/path_cache.hpp"
+#include "tcp/path_search.hpp"
 #include "tcp/receive_buffer.hpp"
-#include "tcp/scoreboard.hpp"
 #include "tcp/secrets.hpp"
 #include "tcp/tcb.hpp"
 #include "tcp/time_wait.hpp"
@@ -37,6 +39,7 @@ struct Listener {
   std::uint16_t next_same_port = 0xffff;
   bool open = false;
   bool paused = false;
+  std::uint8_t dscp = 0;           // of its connections; 0..63
 };
 
 struct Context;
@@ -72,6 +75,7 @@ struct Context {
   const CoreConfig config;
   const std::uint16_t local_mss;        // what we offer in our SYNs
   const std::uint8_t rcv_wscale;        // that we offer
+  const std::uint32_t first_receive_limit;  // what a connection may hold before anything is measured
   Rng rng;
   const Secrets secrets;
   Time now;
@@ -87,7 +91,10 @@ struct Context {
   ChunkPool chunks;
   ds::ObjectPool<Extent> extents;
   ds::ObjectPool<ReceiveBuffer> receive_buffers;
-  ds::ObjectPool<Scoreboard> scoreboards;
+  ds::ObjectPool<Flight> flights;
+  IdleFlights idle_flights;             // nothing in flight; given back after a while, oldest first
+  ds::Slab<PathSearch> path_searches;
+  PathCache paths;
 
   ds::TimerWheel tcb_wheel;
   ds::TimerWheel half_open_wheel;
@@ -108,10 +115,18 @@ inline const FlowKey& KeyOf::operator()(std::uint32_t slot) const { return const
 
 /// Layer-wide helpers on one connection.
 [[nodiscard]] inline std::uint32_t ts_now(const Context& cx, const Tcb& tcb) { return cx.now_ms + tcb.ts_offset; }
-[[nodiscard]] inline bool has(const Tcb& tcb, std::uint32_t flag) { return (tcb.flags & flag) != 0; }
-inline void set(Tcb& tcb, std::uint32_t flag) { tcb.flags |= flag; }
-inline void clear(Tcb& tcb, std::uint32_t flag) { tcb.flags &= ~flag; }
+[[nodiscard]] inline bool has(const Tcb& tcb, std::uint64_t flag) { return (tcb.flags & flag) != 0; }
+inline void set(Tcb& tcb, std::uint64_t flag) { tcb.flags |= flag; }
+inline void clear(Tcb& tcb, std::uint64_t flag) { tcb.flags &= ~flag; }
 inline void count(Context& cx, Drop reason) { ++cx.stats.drops[static_cast<std::size_t>(reason)]; }
+
+/// The TOS byte of what leaves, without ECN. SHLD-22: the code point is passed on as it was set.
+[[nodiscard]] inline std::uint8_t tos_of(std::uint8_t dscp) { return static_cast<std::uint8_t>(dscp << 2); }
+[[nodiscard]] inline std::uint8_t tos_of(const Tcb& tcb) { return has(tcb, marked) ? tos_of(tcb.dscp) : std::uint8_t{0}; }
+inline void set_dscp(Tcb& tcb, std::uint8_t dscp) {
+  tcb.dscp = dscp;
+  dscp != 0 ? set(tcb, marked) : clear(tcb, marked);
+}
 
 /// One past the last byte received in order; the peer's FIN, if it has come, is there.
 [[nodiscard]] inline Seq text_end(const Tcb& tcb) { return has(tcb, fin_received) ? tcb.rcv_nxt - 1 : tcb.rcv_nxt; }

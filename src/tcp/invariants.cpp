@@ -20,8 +20,9 @@ void check_sequence_space(const Context& cx, const Tcb& tcb) {
   // I7
   if (!syn_out) {
     HF_ASSERT(tcb.cwnd >= tcb.snd_mss && tcb.ssthresh >= 2u * tcb.snd_mss);
-    HF_ASSERT(tcb.snd_mss >= 36);
+    HF_ASSERT(tcb.snd_mss >= 36 && tcb.snd_mss <= tcb.mss_limit);
   }
+  HF_ASSERT(tcb.path_search == npos || has(tcb, mss_unsettled));
   static_cast<void>(cx);
 }
 
@@ -41,12 +42,48 @@ void check_receive_buffer(const Tcb& tcb) {
   // I5: sorted, disjoint, above rcv_nxt, inside the window.
   const auto& beyond = tcb.receive->beyond;
   Seq edge = tcb.rcv_nxt;
-  for (unsigned i = 0; i < beyond.size(); ++i) {
-    HF_ASSERT(before(edge, beyond[i].left) && before(beyond[i].left, beyond[i].right));
-    edge = beyond[i].right;
-  }
+  beyond.for_each([&](const ds::Range& range) {
+    HF_ASSERT(before(edge, range.left) && before(range.left, range.right));
+    edge = range.right;
+    return true;
+  });
   HF_ASSERT(before_eq(edge, tcb.rcv_adv));
   HF_ASSERT(before_eq(tcb.receive->unread, text_end(tcb)));
+}
+
+/// I6, I7: records in order from snd_una to snd_nxt, sums that are sums.
+void check_flight(const Tcb& tcb) {
+  if (tcb.flight == nullptr) {
+    HF_ASSERT(tcb.recovery == Recovery::open);
+    return;
+  }
+  const Flight& flight = *tcb.flight;
+  std::uint32_t sacked = 0, lost = 0, resent = 0, segments = 0, forgiven = 0;
+  Seq left = tcb.snd_una;
+  for (std::uint32_t n = flight.sent.front_number(); n != flight.sent.back_number(); ++n) {
+    const Sent& record = flight.sent[n];
+    HF_ASSERT(before(left, record.right));
+    const std::uint32_t length = distance(left, record.right);
+    const bool is_sacked = (record.flags & sent_sacked) != 0, is_lost = (record.flags & sent_lost) != 0;
+    const bool is_again = (record.flags & sent_again) != 0;
+    HF_ASSERT(!(is_sacked && is_lost) && (is_lost || !is_again));
+    sacked += is_sacked ? length : 0;
+    segments += is_sacked ? 1 : 0;
+    lost += is_lost ? length : 0;
+    resent += is_again ? length : 0;
+    forgiven += (record.flags & sent_probe) != 0 ? length : 0;
+    HF_ASSERT(is_lost || (record.flags & sent_probe) == 0);
+    const bool before_judged = static_cast<std::int32_t>(n - flight.judged) < 0;
+    HF_ASSERT(!before_judged || is_sacked || is_lost);
+    const bool before_next = static_cast<std::int32_t>(n - flight.next_lost) < 0;
+    HF_ASSERT(!before_next || !is_lost || is_again);
+    left = record.right;
+  }
+  HF_ASSERT(sacked == flight.sacked && segments == flight.sacked_segments && lost == flight.lost && resent == flight.resent);
+  HF_ASSERT(forgiven == flight.forgiven);
+  const bool probe = has(tcb, probe_out);
+  HF_ASSERT(left == tcb.snd_nxt || (probe && flight.sent.empty()));
+  if (flight.sent.empty()) HF_ASSERT(tcb.recovery == Recovery::open);
 }
 
 void check_timers(const Context& cx, const Tcb& tcb) {
@@ -63,7 +100,8 @@ void check_timers(const Context& cx, const Tcb& tcb) {
 void check_invariants(const Context& cx, const Tcb& tcb) {
   if (has(tcb, ended)) {
     HF_ASSERT(tcb.state == State::closed && !has(tcb, in_table) && !tcb.timer.armed());
-    HF_ASSERT(tcb.send_head == nullptr && tcb.receive == nullptr && tcb.scoreboard == nullptr);
+    HF_ASSERT(tcb.send_head == nullptr && tcb.receive == nullptr && tcb.flight == nullptr);
+    HF_ASSERT(tcb.path_search == npos);
     return;
   }
   check_send_queue(tcb);
@@ -72,12 +110,7 @@ void check_invariants(const Context& cx, const Tcb& tcb) {
   check_sequence_space(cx, tcb);
   check_receive_buffer(tcb);
   check_timers(cx, tcb);
-  // I6
-  if (tcb.scoreboard != nullptr) {
-    const auto& sacked = tcb.scoreboard->sacked;
-    HF_ASSERT(!sacked.empty() && !before(sacked[0].left, tcb.snd_una));
-    HF_ASSERT(!after(sacked[static_cast<unsigned>(sacked.size()) - 1].right, tcb.snd_nxt));
-  }
+  check_flight(tcb);
   // I23: found by its own key.
   const std::uint32_t slot = FlowSlot::make(FlowKind::connection, cx.tcbs.index_of(tcb));
   HF_ASSERT(cx.flows.find(cx.hasher(tcb.key), tcb.key) == slot);

@@ -2,10 +2,14 @@
 // Allocation, the end, TIME-WAIT. Layer: tcp; see lifetime.hpp.
 #include "tcp/lifetime.hpp"
 
+#include <algorithm>
 #include <cstring>
 #include <new>
 
+#include "tcp/flights.hpp"
 #include "tcp/output.hpp"
+#include "tcp/path_mtu.hpp"
+#include "tcp/receive_window.hpp"
 #include "tcp/state.hpp"
 #include "wire/tcp_writer.hpp"
 
@@ -22,6 +26,11 @@ std::uint8_t shift_for(std::uint32_t receive_buffer) {
   return shift;
 }
 
+/// At least four units of a window field, so that it can say that something is left.
+std::uint32_t first_limit(const TcpConfig& tcp, std::uint8_t shift) {
+  return std::min(tcp.receive_buffer, std::max(tcp.receive_buffer_initial, 4u << shift));
+}
+
 std::uint32_t flow_count(const Limits& limits) { return limits.connections + limits.half_open + limits.time_wait; }
 
 }  // namespace
@@ -30,6 +39,7 @@ Context::Context(const CoreConfig& c, Time start)
     : config(c),
       local_mss(c.tcp.mss != 0 ? c.tcp.mss : mss_of_mtu(c.link.mtu)),
       rcv_wscale(c.tcp.window_scale ? shift_for(c.tcp.receive_buffer) : std::uint8_t{0}),
+      first_receive_limit(first_limit(c.tcp, rcv_wscale)),
       rng(c.seed + 0x9e3779b97f4a7c15u * c.shard),
       secrets(rng),
       hasher(secrets.flow),
@@ -41,7 +51,9 @@ Context::Context(const CoreConfig& c, Time start)
       chunks(static_cast<std::uint32_t>(c.limits.buffer_memory / chunk_bytes)),
       extents(c.limits.send_extents),
       receive_buffers(c.limits.recovery_blocks),
-      scoreboards(c.limits.recovery_blocks),
+      flights(c.limits.recovery_blocks),
+      path_searches(c.limits.path_searches),
+      paths(c.limits.paths, secrets.flow[1]),
       tcb_wheel(start),
       half_open_wheel(start) {
   set_now(start);
@@ -95,12 +107,6 @@ void free_receive_buffer(Context& cx, Tcb& tcb) {
   tcb.receive = nullptr;
 }
 
-void free_scoreboard(Context& cx, Tcb& tcb) {
-  if (tcb.scoreboard == nullptr) return;
-  cx.scoreboards.free(tcb.scoreboard);
-  tcb.scoreboard = nullptr;
-}
-
 namespace {
 
 void leave_table(Context& cx, Tcb& tcb) {
@@ -122,7 +128,8 @@ void end_connection(Context& cx, Tcb& tcb, CloseReason reason) {
   stop_timers(cx, tcb);
   free_send_queue(cx, tcb);
   if (!has(tcb, judging)) free_receive_buffer(cx, tcb);  // else the application is looking at it
-  free_scoreboard(cx, tcb);
+  free_flight(cx, tcb);
+  if (has(tcb, mss_unsettled)) release_path_search(cx, tcb);
   if (tcb.state != State::closed) set_state(tcb, State::closed);
   set(tcb, ended);
   tcb.close_reason = reason;
@@ -181,6 +188,7 @@ void enter_time_wait(Context& cx, Tcb& tcb) {
   entry.ts_offset = tcb.ts_offset;
   entry.flow_sum = tcb.flow_sum;
   entry.timestamps = has(tcb, ts_enabled);
+  entry.tos = tos_of(tcb);
   entry.window = window_field(cx, tcb);
   entry.answered = 0;
   entry.answered_ms = cx.now_ms;

@@ -31,7 +31,6 @@ void remove_half_open(Context& cx, HalfOpen& half, bool keep_in_table = false);
 
 void free_send_queue(Context& cx, Tcb& tcb);
 void free_receive_buffer(Context& cx, Tcb& tcb);
-void free_scoreboard(Context& cx, Tcb& tcb);
 
 /// True when the application has nothing more to get from a connection that is complete.
 [[nodiscard]] bool is_drained(const Tcb& tcb);

@@ -7,11 +7,14 @@
 #include "tcp/cookie_timestamp.hpp"
 #include "tcp/lifetime.hpp"
 #include "tcp/output.hpp"
+#include "tcp/path_mtu.hpp"
+#include "tcp/receive_window.hpp"
 #include "tcp/recovery.hpp"
 #include "tcp/rtt.hpp"
 #include "tcp/segment_arrives.hpp"
 #include "tcp/state.hpp"
 #include "tcp/timeouts.hpp"
+#include "tcp/timestamps.hpp"
 #include "wire/tcp_writer.hpp"
 
 namespace handfast::tcp {
@@ -23,16 +26,9 @@ Verdict dropped(Drop reason) {
   return verdict;
 }
 
-/// What a SYN asks for and this stack grants.
-void agree(const Context& cx, const wire::Segment& syn, const wire::TcpOptions& options, Reuse reuse, Handshake& h) {
+/// What a SYN offers and this stack takes up.
+void take_offer(const Context& cx, const wire::Segment& syn, const wire::TcpOptions& options, Handshake& h) {
   const TcpConfig& config = cx.config.tcp;
-  const InitialNumbers initial = initial_numbers(cx.secrets, syn.flow, cx.now);
-  h.iss = initial.iss;
-  h.ts_offset = initial.ts_offset;
-  // rfc1122 4.2.2.13: a larger ISS than the largest number of the incarnation before; by how much nobody can tell.
-  if (reuse.valid && before_eq(h.iss, reuse.least_iss))
-    h.iss = reuse.least_iss + 64000 + static_cast<std::uint32_t>(initial.ts_offset & 0xfff);
-  h.irs = syn.seq;
   h.snd_wnd = syn.window;
   h.peer_mss = options.has_mss ? options.mss : std::uint16_t{536};  // MUST-15
   h.timestamps = options.has_timestamps && config.timestamps;
@@ -42,14 +38,27 @@ void agree(const Context& cx, const wire::Segment& syn, const wire::TcpOptions& 
   h.snd_wscale = h.wscale ? std::min<std::uint8_t>(options.window_scale, 14) : std::uint8_t{0};
 }
 
+/// What a SYN asks for and this stack grants.
+void agree(const Context& cx, const wire::Segment& syn, const wire::TcpOptions& options, Reuse reuse, Handshake& h) {
+  const InitialNumbers initial = initial_numbers(cx.secrets, syn.flow, cx.now);
+  h.iss = initial.iss;
+  h.ts_offset = initial.ts_offset;
+  // rfc1122 4.2.2.13: a larger ISS than the largest number of the incarnation before; by how much nobody can tell.
+  if (reuse.valid && before_eq(h.iss, reuse.least_iss))
+    h.iss = reuse.least_iss + 64000 + static_cast<std::uint32_t>(initial.ts_offset & 0xfff);
+  h.irs = syn.seq;
+  take_offer(cx, syn, options, h);
+}
+
 /// SYN,ACK with a cookie: no memory, no timer. Options that need a place to stand ride in the timestamp.
-Verdict answer_with_cookie(Context& cx, const wire::Segment& syn, const wire::TcpOptions& options) {
+Verdict answer_with_cookie(Context& cx, const Listener& listener, const wire::Segment& syn, const wire::TcpOptions& options) {
   if (!cx.config.tcp.syn_cookies) return dropped(Drop::tcp_half_open_full);
   Handshake h;
   agree(cx, syn, options, {}, h);
+  if (h.peer_mss < cookie_mss.front()) return dropped(Drop::tcp_half_open_full);  // MUST-16: no class is that small
   if (!h.timestamps) h.sack = h.wscale = false;
   h.iss = make_cookie(cx.secrets, syn.flow, syn.seq, h.peer_mss, cx.now);
-  send_cookie(cx, syn, h, wire::flow_sum(syn.flow));
+  send_cookie(cx, listener, syn, h, wire::flow_sum(syn.flow));
   return {};
 }
 
@@ -59,7 +68,7 @@ Tcb* promote(Context& cx, const FlowKey& key, std::uint16_t listener_index, cons
   if (tcb == nullptr) return nullptr;
   set(*tcb, in_hand);
   set_state(*tcb, State::syn_received);
-  tcb->iss = tcb->snd_una = tcb->recover = tcb->rtx_nxt = h.iss;
+  tcb->iss = tcb->snd_una = h.iss;
   tcb->snd_nxt = h.iss + 1;
   tcb->irs = h.irs;
   tcb->rcv_nxt = tcb->last_ack_sent = h.irs + 1;
@@ -69,11 +78,12 @@ Tcb* promote(Context& cx, const FlowKey& key, std::uint16_t listener_index, cons
   tcb->snd_wl2 = h.iss;
   tcb->ts_offset = h.ts_offset;
   tcb->ts_recent = h.ts_recent;
-  tcb->flags |= (h.timestamps ? ts_enabled : 0u) | (h.sack ? sack_enabled : 0u) | (h.wscale ? wscale_enabled : 0u);
+  tcb->flags |= flag_if(h.timestamps, ts_enabled) | flag_if(h.sack, sack_enabled) | flag_if(h.wscale, wscale_enabled);
   tcb->snd_wscale = h.snd_wscale;
   tcb->rcv_wscale = h.wscale ? cx.rcv_wscale : std::uint8_t{0};
   tcb->listener = listener_index;
   tcb->handler = cx.listeners[listener_index].handler;
+  if (cx.listeners[listener_index].dscp != 0) set_dscp(*tcb, cx.listeners[listener_index].dscp);
   tcb->congestion = cx.config.tcp.congestion_control;
   set_send_mss(cx, *tcb, h.peer_mss);
   tcb->cwnd = initial_window(cx, *tcb);
@@ -99,7 +109,7 @@ Verdict accept_cookie(Context& cx, std::uint16_t index, std::uint64_t hash, cons
   h.peer_mss = *mss;
   h.ts_offset = initial_numbers(cx.secrets, segment.flow, cx.now).ts_offset;
   h.snd_wnd = segment.window;
-  h.rcv_wnd = std::min<std::uint32_t>(cx.config.tcp.receive_buffer, 65535);
+  h.rcv_wnd = syn_receive_window(cx);
   h.timestamps = options.has_timestamps && cx.config.tcp.timestamps;
   if (h.timestamps) {
     h.ts_recent = options.ts_val;
@@ -133,7 +143,6 @@ Verdict promote_half_open(Context& cx, HalfOpen& half, std::uint64_t hash, const
   set(*tcb, in_table);
   if (!half.sent_again) {
     set(*tcb, rtt_timing);
-    tcb->rtt_seq = tcb->snd_nxt;
     tcb->rtt_time_us = half.sent_us;
   } else {
     set(*tcb, syn_retransmitted);
@@ -168,7 +177,7 @@ Verdict segment_arrives_listen(Context& cx, std::uint16_t index, std::uint64_t h
   if (!wire::read_options(segment, options)) return dropped(Drop::tcp_malformed_option);
   if (accept_queue_is_full(listener)) return dropped(Drop::tcp_backlog_full);
   HalfOpen* half = listener.half_open < listener.backlog ? new_half_open(cx, segment.flow, hash, index) : nullptr;
-  if (half == nullptr) return answer_with_cookie(cx, segment, options);
+  if (half == nullptr) return answer_with_cookie(cx, listener, segment, options);
   agree(cx, segment, options, reuse, half->handshake);
   ++cx.stats.passive_opens;
   send_syn_ack(cx, *half);
@@ -183,6 +192,10 @@ Verdict segment_arrives_half_open(Context& cx, HalfOpen& half, std::uint64_t has
   if (!wire::read_options(segment, options)) return dropped(Drop::tcp_malformed_option);
   // The SYN again: the SYN,ACK was lost, or is on its way (sec C20).
   if (segment.has(wire::syn) && !segment.has(wire::rst) && !segment.has(wire::ack) && segment.seq == h.irs) {
+    // What it says last is what it stands by: a peer may try again with fewer options, and its clock has gone on. An old
+    // duplicate (RFC 7323 section 5.2) changes nothing.
+    if (!h.timestamps || !options.has_timestamps || !is_earlier(options.ts_val, h.ts_recent))
+      take_offer(cx, segment, options, half.handshake);
     send_syn_ack(cx, half);
     half.sent_again = true;
     half.retries = 0;  // it is still there: our own tries start over
@@ -192,7 +205,7 @@ Verdict segment_arrives_half_open(Context& cx, HalfOpen& half, std::uint64_t has
   }
   // first: sequence number, and PAWS
   const bool old_timestamp = h.timestamps && options.has_timestamps && !segment.has(wire::rst) &&
-                             static_cast<std::int32_t>(options.ts_val - h.ts_recent) < 0;
+                             is_earlier(options.ts_val, h.ts_recent);
   const std::uint32_t length = segment.length();
   const bool acceptable = distance(rcv_nxt, segment.seq) < h.rcv_wnd ||
                           (length != 0 && distance(rcv_nxt, segment.seq + (length - 1)) < h.rcv_wnd);
@@ -200,6 +213,7 @@ Verdict segment_arrives_half_open(Context& cx, HalfOpen& half, std::uint64_t has
     if (!segment.has(wire::rst)) send_challenge_ack(cx, half);
     return dropped(old_timestamp ? Drop::tcp_old_timestamp : Drop::tcp_out_of_window);
   }
+  if (h.timestamps && !options.has_timestamps && !segment.has(wire::rst | wire::syn)) return dropped(Drop::tcp_no_timestamp);
   // second: RST: back to LISTEN (RFC 5961 section 3: exactly at RCV.NXT)
   if (segment.has(wire::rst)) {
     if (segment.seq != rcv_nxt) {

@@ -14,9 +14,12 @@ void output(Context& cx, Tcb& tcb);
 void send_syn(Context& cx, Tcb& tcb);
 void send_syn_ack(Context& cx, HalfOpen& half);
 /// SYN,ACK whose sequence number is a cookie; keeps nothing.
-void send_cookie(Context& cx, const wire::Segment& syn, const Handshake& handshake, std::uint32_t flow_sum);
+void send_cookie(Context& cx, const Listener& listener, const wire::Segment& syn, const Handshake& handshake,
+                 std::uint32_t flow_sum);
 /// <SEQ=SND.NXT><ACK=RCV.NXT><CTL=ACK> at once.
 void send_ack(Context& cx, Tcb& tcb);
+/// The same with a D-SACK block (RFC 2883): bytes that came again.
+void send_ack_of_duplicate(Context& cx, Tcb& tcb, const ds::Range& duplicate);
 /// The same, at most challenge_acks_per_second (RFC 5961 section 7); says whether it was sent.
 bool send_challenge_ack(Context& cx, Tcb& tcb);
 bool send_challenge_ack(Context& cx, HalfOpen& half);
@@ -33,14 +36,13 @@ void send_reset_for(Context& cx, const wire::Segment& segment);
 /// <SEQ=SEG.ACK><CTL=RST>: an ACK of what was never sent, before synchronisation.
 void send_reset_at_ack(Context& cx, const wire::Segment& segment);
 
-/// The window field of the next segment; moves rcv_adv. Never takes back what was offered (SHLD-14), and moves only
-/// by a useful amount (MUST-39).
-[[nodiscard]] std::uint16_t window_field(Context& cx, Tcb& tcb);
-
 /// Called when the last byte was acknowledged or the connection ended.
 void release_extent(Context& cx, Extent& extent);
 
-/// Bytes believed to be in the network (RFC 6675 "pipe"; with duplicate ACKs standing for segments without SACK).
-[[nodiscard]] std::uint32_t pipe(const Tcb& tcb);
+/// Tail loss probe (RFC 8985 section 7.3): new data if there is some, else the last segment again; whatever the
+/// congestion window says. False: no place.
+bool send_tail_probe(Context& cx, Tcb& tcb, Flight& flight);
+/// What is in flight once more, where there is no memory for a flight.
+bool resend_without_flight(Context& cx, Tcb& tcb);
 
 }  // namespace handfast::tcp

@@ -13,6 +13,7 @@ namespace {
 constexpr unsigned offset_bits = 11, slot_bits = 8;
 constexpr std::uint32_t slots = 1u << slot_bits;
 static_assert(chunk_bytes == 1u << offset_bits && slots * sizeof(void*) == chunk_bytes);
+static_assert(std::uint64_t{ReceiveBuffer::top_slots} << (offset_bits + 2 * slot_bits) == std::uint64_t{1} << 32);
 
 /// A chunk seen as a directory: 256 pointers. `used` cannot be kept inside, so emptiness is found by looking.
 struct Directory {
@@ -29,19 +30,22 @@ Chunk* new_directory(ChunkPool& pool) {
 
 std::uint32_t offset_of(Seq at) { return at.raw() & (chunk_bytes - 1); }
 std::uint32_t slot_of(Seq at) { return at.raw() >> offset_bits & (slots - 1); }
-std::uint32_t root_slot_of(Seq at) { return at.raw() >> (offset_bits + slot_bits) & (slots - 1); }
+std::uint32_t middle_slot_of(Seq at) { return at.raw() >> (offset_bits + slot_bits) & (slots - 1); }
+std::uint32_t top_slot_of(Seq at) { return at.raw() >> (offset_bits + 2 * slot_bits); }
 
 }  // namespace
 
 Chunk* ReceiveBuffer::find(Seq at) const {
-  if (root == nullptr) return nullptr;
-  Chunk* inner = directory(root).entries[root_slot_of(at)];
+  Chunk* middle = tops[top_slot_of(at)];
+  if (middle == nullptr) return nullptr;
+  Chunk* inner = directory(middle).entries[middle_slot_of(at)];
   return inner == nullptr ? nullptr : directory(inner).entries[slot_of(at)];
 }
 
 Chunk* ReceiveBuffer::find_or_add(ChunkPool& pool, Seq at) {
-  if (root == nullptr && (root = new_directory(pool)) == nullptr) return nullptr;
-  Chunk*& inner = directory(root).entries[root_slot_of(at)];
+  Chunk*& middle = tops[top_slot_of(at)];
+  if (middle == nullptr && (middle = new_directory(pool)) == nullptr) return nullptr;
+  Chunk*& inner = directory(middle).entries[middle_slot_of(at)];
   if (inner == nullptr && (inner = new_directory(pool)) == nullptr) return nullptr;
   Chunk*& chunk = directory(inner).entries[slot_of(at)];
   if (chunk == nullptr && (chunk = pool.allocate()) != nullptr) ++chunks;
@@ -49,20 +53,23 @@ Chunk* ReceiveBuffer::find_or_add(ChunkPool& pool, Seq at) {
 }
 
 void ReceiveBuffer::drop(ChunkPool& pool, Seq at) {
-  if (root == nullptr) return;
-  Chunk*& inner = directory(root).entries[root_slot_of(at)];
+  Chunk*& middle = tops[top_slot_of(at)];
+  if (middle == nullptr) return;
+  Chunk*& inner = directory(middle).entries[middle_slot_of(at)];
   if (inner == nullptr) return;
   Chunk*& chunk = directory(inner).entries[slot_of(at)];
   if (chunk == nullptr) return;
   pool.free(chunk);
   chunk = nullptr;
   --chunks;
-  // The last chunk of a directory's span takes the directory along.
-  const bool last_of_directory = slot_of(at) == slots - 1;
-  if (last_of_directory && std::ranges::none_of(directory(inner).entries, [](Chunk* c) { return c != nullptr; })) {
-    pool.free(inner);
-    inner = nullptr;
-  }
+  // The last chunk of a directory's span takes the directory along: what stood before it is read, and places do not
+  // come again within a window.
+  if (slot_of(at) != slots - 1) return;
+  pool.free(inner);
+  inner = nullptr;
+  if (middle_slot_of(at) != slots - 1) return;
+  pool.free(middle);
+  middle = nullptr;
 }
 
 void ReceiveBuffer::copy(Seq at, std::span<const std::byte> bytes) {
@@ -78,15 +85,46 @@ void ReceiveBuffer::copy(Seq at, std::span<const std::byte> bytes) {
 bool ReceiveBuffer::put(ChunkPool& pool, Seq rcv_nxt, Seq at, std::span<const std::byte> bytes) {
   const auto length = static_cast<std::uint32_t>(bytes.size());
   const Seq end = at + length;
+  const bool in_order = at == rcv_nxt;
+  if (!in_order && beyond.size() == max_out_of_order_ranges && !beyond.first_overlap(at - 1, end + 1)) return false;
   for (Seq place = at - offset_of(at); before(place, end); place += chunk_bytes)
     if (find_or_add(pool, place) == nullptr) return false;
   // Whatever of it arrived before is older and stays.
   beyond.for_each_gap(at, end, [&](const ds::Range& gap) {
     copy(gap.left, bytes.subspan(distance(at, gap.left), distance(gap.left, gap.right)));
   });
-  if (at == rcv_nxt) return true;
-  latest = at;
-  return beyond.insert(at, end) != ds::Insert::full;
+  if (in_order) return true;
+  if (beyond.insert(pool, at, end) == ds::Insert::full) return false;
+  note_arrival(at);
+  return true;
+}
+
+/// `at` is the latest; whatever else was remembered of its range, or was read since, is forgotten.
+void ReceiveBuffer::note_arrival(Seq at) {
+  const std::optional<ds::Range> range = beyond.find_range(at);
+  std::array<Seq, max_recent> kept;
+  unsigned n = 0;
+  kept[n++] = at;
+  for (unsigned i = 0; i < recent_count && n < max_recent; ++i) {
+    const bool same = before_eq(range->left, recent[i]) && before(recent[i], range->right);
+    if (!same && !before(recent[i], beyond.front().left)) kept[n++] = recent[i];
+  }
+  recent = kept;
+  recent_count = static_cast<std::uint8_t>(n);
+}
+
+unsigned ReceiveBuffer::blocks_to_report(std::span<ds::Range> out) const {
+  unsigned n = 0;
+  for (unsigned i = 0; i < recent_count && n < out.size(); ++i)
+    if (const auto range = beyond.find_range(recent[i])) out[n++] = *range;
+  if (n == out.size() || n == beyond.size()) return n;
+  const unsigned remembered = n;
+  beyond.for_each([&](const ds::Range& range) {
+    const auto known = out.first(remembered);
+    if (std::ranges::find(known, range) == known.end()) out[n++] = range;
+    return n < out.size();
+  });
+  return n;
 }
 
 std::span<const std::byte> ReceiveBuffer::front(Seq limit) const {
@@ -117,17 +155,20 @@ void ReceiveBuffer::consume(ChunkPool& pool, std::uint32_t n) {
 }
 
 void ReceiveBuffer::clear(ChunkPool& pool) {
-  if (root == nullptr) return;
-  for (Chunk* inner : directory(root).entries) {
-    if (inner == nullptr) continue;
-    for (Chunk* chunk : directory(inner).entries)
-      if (chunk != nullptr) pool.free(chunk);
-    pool.free(inner);
+  for (Chunk*& middle : tops) {
+    if (middle == nullptr) continue;
+    for (Chunk* inner : directory(middle).entries) {
+      if (inner == nullptr) continue;
+      for (Chunk* chunk : directory(inner).entries)
+        if (chunk != nullptr) pool.free(chunk);
+      pool.free(inner);
+    }
+    pool.free(middle);
+    middle = nullptr;
   }
-  pool.free(root);
-  root = nullptr;
   chunks = 0;
-  beyond = {};
+  recent_count = 0;
+  beyond.clear(pool);
 }
 
 }  // namespace handfast::tcp

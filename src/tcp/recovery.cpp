@@ -1,142 +1,246 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Loss recovery. Layer: tcp; see recovery.hpp.
+// Loss recovery. Layer: tcp; see recovery.hpp. Undoing it is in undo.cpp, judging by time in rack.cpp.
 #include "tcp/recovery.hpp"
 
 #include <algorithm>
 
 #include "tcp/congestion.hpp"
+#include "tcp/rack.hpp"
+#include "tcp/rtt.hpp"
+#include "tcp/timeouts.hpp"
+#include "tcp/undo.hpp"
+#include "tcp/path_probe.hpp"
 
 namespace handfast::tcp {
 namespace {
 
-/// RFC 6675 IsLost(): three ranges, or more than two segments' worth of bytes, SACKed above.
-Seq sack_edge(const Tcb& tcb) {
-  const auto& sacked = tcb.scoreboard->sacked;
-  std::uint32_t ranges = 0, bytes = 0;
-  for (unsigned i = static_cast<unsigned>(sacked.size()); i-- > 0;) {
-    bytes += distance(sacked[i].left, sacked[i].right);
-    if (++ranges >= duplicate_threshold || bytes > (duplicate_threshold - 1) * tcb.snd_mss) return sacked[i].left;
+/// Proportional rate reduction (RFC 6937 section 3): what may be sent for this ACK.
+void reduce_in_proportion(Tcb& tcb, Flight& flight, std::uint32_t delivered, bool advanced) {
+  flight.prr_delivered += delivered;
+  const std::uint32_t in_flight = pipe(tcb);
+  std::uint32_t may_send = 0;
+  if (in_flight > tcb.ssthresh) {
+    const std::uint64_t target =
+        (std::uint64_t{flight.prr_delivered} * tcb.ssthresh + flight.recover_flight - 1) / std::max(flight.recover_flight, 1u);
+    may_send = target > flight.prr_out ? static_cast<std::uint32_t>(target - flight.prr_out) : 0;
+  } else {
+    std::uint32_t limit = flight.prr_delivered > flight.prr_out ? flight.prr_delivered - flight.prr_out : 0;
+    limit = std::max(limit, delivered);
+    if (advanced) limit += tcb.snd_mss;  // slow-start reduction bound, where the ACK is good news
+    may_send = std::min(tcb.ssthresh - in_flight, limit);
   }
-  return tcb.snd_una;
+  tcb.cwnd = std::max<std::uint32_t>(in_flight + may_send, tcb.snd_mss);
 }
 
-void enter_fast_recovery(Context& cx, Tcb& tcb) {
-  tcb.ssthresh = congestion(tcb).ssthresh_after_loss(tcb);
-  tcb.cwnd = tcb.ssthresh;
-  tcb.cwnd_acked = 0;
-  tcb.recover = tcb.snd_nxt;
-  tcb.rtx_nxt = tcb.snd_una;
+void enter_fast_recovery(Context& cx, Tcb& tcb, Flight& flight, const Delivery& d) {
+  start_undo(tcb, flight);
+  const CongestionOps& ops = congestion(tcb);
+  const std::uint32_t ssthresh = ops.reduce(cx, tcb, flight, false);
+  if (!ops.models) tcb.ssthresh = std::max(ssthresh, 2u * tcb.snd_mss);
+  flight.recover = tcb.snd_nxt;
+  flight.recover_flight = distance(tcb.snd_una, tcb.snd_nxt) + d.acked;
+  flight.prr_delivered = flight.prr_out = 0;
+  flight.cwnd_acked = 0;
+  flight.send_one = true;
+  flight.tlp_out = false;
   tcb.recovery = Recovery::fast;
-  clear(tcb, rtt_timing);
   ++cx.stats.fast_retransmits;
+}
+
+/// RFC 3168 section 6.1.2: once a window.
+void react_to_ece(Context& cx, Tcb& tcb, Flight& flight) {
+  if (flight.cwr_on && before(tcb.snd_una, flight.cwr_end)) return;
+  const CongestionOps& ops = congestion(tcb);
+  const std::uint32_t ssthresh = ops.reduce(cx, tcb, flight, true);
+  if (!ops.models) {
+    tcb.ssthresh = std::max(ssthresh, 2u * tcb.snd_mss);
+    tcb.cwnd = std::min(tcb.cwnd, tcb.ssthresh);
+  }
+  flight.cwr_on = true;
+  flight.cwr_end = tcb.snd_nxt;
+  set(tcb, cwr_due);
+  ++cx.stats.ecn_reductions;
+}
+
+/// A probe of a larger segment size is lost all the time; that is what it is for (RFC 4821 section 7.6.2).
+bool is_congestion(Context& cx, Tcb& tcb, Flight& flight) {
+  if (flight.lost == flight.forgiven) return false;
+  if (has(tcb, mss_unsettled)) note_lost_probe(cx, tcb, flight);
+  return flight.lost != flight.forgiven;
+}
+
+void finish_recovery(Context& cx, Tcb& tcb, Flight& flight) {
+  const CongestionOps& ops = congestion(tcb);
+  if (tcb.recovery == Recovery::fast && !ops.models) tcb.cwnd = std::max<std::uint32_t>(tcb.ssthresh, tcb.snd_mss);
+  if (tcb.recovery == Recovery::fast) ops.on_recovered(cx, tcb, flight);
+  tcb.recovery = Recovery::open;
+  tcb.dup_acks = 0;
+  flight.frto = 0;
+  rack_recovered(flight);
+}
+
+/// Without SACK: the third duplicate ACK, and in recovery each partial ACK, say that the first segment is lost
+/// (RFC 5681 section 3.2, RFC 6582 section 3.2).
+std::uint32_t detect_by_duplicates(Tcb& tcb, Flight& flight, const AckArrival& arrival) {
+  if (flight.sent.empty()) return 0;
+  const std::uint32_t front = flight.sent.front_number();
+  switch (tcb.recovery) {
+    case Recovery::open:
+      // rfc6582 3.2 step 2: duplicates of the last ACK of a recovery may be echoes of its retransmissions.
+      if (!arrival.duplicate || tcb.dup_acks < duplicate_threshold || !after(tcb.snd_una, flight.recover)) return 0;
+      break;
+    case Recovery::fast:
+      if (arrival.duplicate || arrival.prior_una == tcb.snd_una) return 0;
+      break;
+    case Recovery::timeout:
+      return 0;
+  }
+  return mark_lost(tcb, flight, front);
+}
+
+void take_samples(Context& cx, Tcb& tcb, Flight& flight, const Delivery& d, const AckArrival& arrival) {
+  if (d.rtt_us != 0) {
+    if (before(d.rtt_right, flight.rtt_seq)) return;  // one a round trip
+    take_rtt_sample(cx, tcb, d.rtt_us);
+    flight.rtt_seq = tcb.snd_nxt;
+  } else if (d.acked != 0 && has(tcb, ts_enabled) && arrival.has_echo && arrival.echo != 0) {
+    // What it acknowledges was sent twice; the echo tells which copy this answers (RFC 7323 section 4).
+    const std::uint32_t ms = ts_now(cx, tcb) - arrival.echo;
+    if (ms < 1u << 22) take_rtt_sample(cx, tcb, ms * 1000);
+  }
+}
+
+/// What recovery was to achieve is achieved, or was never necessary.
+void look_at_state(Context& cx, Tcb& tcb, Flight& flight, const Delivery& d, const AckArrival& arrival) {
+  if (tcb.recovery != Recovery::open && !before(tcb.snd_una, flight.recover)) finish_recovery(cx, tcb, flight);
+  // Kept close behind: 2 GiB further on, a number left where it was would look like one that is still to come.
+  if (tcb.recovery == Recovery::open && after(tcb.snd_una, flight.recover)) flight.recover = tcb.snd_una - 1;
+  if (tcb.recovery == Recovery::open && is_congestion(cx, tcb, flight)) enter_fast_recovery(cx, tcb, flight, d);
+  if (tcb.recovery == Recovery::open && arrival.ece && has(tcb, ecn_on)) react_to_ece(cx, tcb, flight);
+}
+
+void move_window(Context& cx, Tcb& tcb, Flight& flight, const Delivery& d, const AckArrival& arrival, std::uint32_t lost,
+                 const RateSample& rate) {
+  const CongestionOps& ops = congestion(tcb);
+  if (tcb.recovery != Recovery::fast || ops.models) {
+    AckEvent event;
+    event.acked = d.acked;
+    event.delivered = d.bytes;
+    event.lost = lost;
+    event.prior_flight = d.prior_flight;
+    event.flight = pipe(tcb);
+    event.rtt_us = d.rtt_us;
+    const bool slow_start = tcb.cwnd < tcb.ssthresh;
+    event.cwnd_limited = has(tcb, cwnd_limited) || tcb.recovery == Recovery::timeout || (slow_start && d.prior_flight > tcb.cwnd / 2);
+    event.ece = arrival.ece;
+    event.rate = rate;
+    if (d.bytes != 0 || lost != 0) ops.on_ack(cx, tcb, flight, event);
+    tcb.cwnd = std::clamp<std::uint32_t>(tcb.cwnd, tcb.snd_mss, max_window);
+  } else if (d.bytes != 0 || arrival.duplicate) {
+    // Without SACK each duplicate ACK stands for a segment (RFC 6937 section 3).
+    const std::uint32_t delivered = has(tcb, sack_enabled) || !arrival.duplicate ? d.bytes : tcb.snd_mss;
+    reduce_in_proportion(tcb, flight, delivered, d.acked != 0);
+  }
 }
 
 }  // namespace
 
-Seq lost_edge(const Tcb& tcb) {
-  switch (tcb.recovery) {
-    case Recovery::open: return tcb.snd_una;
-    case Recovery::timeout: return tcb.recover;
-    case Recovery::fast: break;
+void react_to_ack(Context& cx, Tcb& tcb, Flight& flight, const Delivery& d, const AckArrival& arrival) {
+  const RateSample rate = rate_sample(cx, flight, d);
+  take_samples(cx, tcb, flight, d, arrival);
+  if (d.duplicate_sack) rack_duplicate(tcb, flight);
+  if (flight.undo_on) look_for_spurious(cx, tcb, flight, d, arrival);
+  const bool probe_repaired = probe_repaired_loss(tcb, flight, tcb.snd_una, arrival.duplicate, d);
+  std::uint32_t lost = 0;
+  if (!has(tcb, sack_enabled))
+    lost = detect_by_duplicates(tcb, flight, arrival);
+  else if (d.any)
+    lost = rack_detect(cx, tcb, flight);
+  look_at_state(cx, tcb, flight, d, arrival);
+  if (probe_repaired && tcb.recovery == Recovery::open) {
+    // rfc8985 7.4.2: as if fast recovery had begun and ended.
+    enter_fast_recovery(cx, tcb, flight, d);
+    flight.send_one = false;
+    flight.recover = tcb.snd_una;
+    finish_recovery(cx, tcb, flight);
   }
-  // The first segment is lost, or recovery would not have begun; of the rest only SACK can tell.
-  const Seq first = min(tcb.snd_una + tcb.snd_mss, tcb.recover);
-  return tcb.scoreboard == nullptr ? first : max(first, sack_edge(tcb));
-}
-
-std::optional<ds::Range> next_lost(const Tcb& tcb) {
-  const Seq from = max(tcb.rtx_nxt, tcb.snd_una), edge = lost_edge(tcb);
-  if (!before(from, edge)) return std::nullopt;
-  if (tcb.scoreboard == nullptr) return ds::Range{from, edge};
-  return tcb.scoreboard->sacked.next_gap(from, edge);
-}
-
-std::uint32_t lost_bytes(const Tcb& tcb) {
-  if (tcb.recovery == Recovery::open) return 0;
-  const Seq from = max(tcb.rtx_nxt, tcb.snd_una), edge = lost_edge(tcb);
-  if (!before(from, edge)) return 0;
-  if (tcb.scoreboard == nullptr) return distance(from, edge);
-  std::uint32_t bytes = 0;
-  tcb.scoreboard->sacked.for_each_gap(from, edge, [&](const ds::Range& gap) { bytes += distance(gap.left, gap.right); });
-  return bytes;
-}
-
-bool apply_sack(Context& cx, Tcb& tcb, const wire::TcpOptions& options) {
-  bool news = false;
-  for (std::size_t i = 0; i < options.sack_count; ++i) {
-    const auto [left, right] = options.sack[i];
-    // D-SACK (RFC 2883) and nonsense fall out here: nothing at or below snd_una, nothing never sent.
-    if (!before(left, right) || !after(left, tcb.snd_una) || after(right, tcb.snd_nxt)) continue;
-    if (tcb.scoreboard == nullptr) {
-      tcb.scoreboard = cx.scoreboards.allocate();
-      if (tcb.scoreboard == nullptr) return false;
-      tcb.scoreboard->sacked = {};
-    }
-    if (tcb.scoreboard->sacked.covers(left, right)) continue;
-    news |= tcb.scoreboard->sacked.insert(left, right) == ds::Insert::added;
-  }
-  return news;
-}
-
-void on_new_ack(Context& cx, Tcb& tcb, std::uint32_t acked) {
-  tcb.dup_acks = 0;
-  tcb.backoff = 0;
-  tcb.progress_ms = cx.now_ms;
-  if (tcb.scoreboard != nullptr) {
-    tcb.scoreboard->sacked.trim_below(tcb.snd_una);
-    if (tcb.scoreboard->sacked.empty()) {
-      cx.scoreboards.free(tcb.scoreboard);
-      tcb.scoreboard = nullptr;
-    }
-  }
-  if (tcb.recovery != Recovery::open && !before(tcb.snd_una, tcb.recover)) {
-    if (tcb.recovery == Recovery::fast) tcb.cwnd = tcb.ssthresh;  // rfc6582 3.2 step 3, full acknowledgment
-    tcb.recovery = Recovery::open;
+  if (flight.frto != 0) step_frto(cx, tcb, flight, d, arrival);
+  move_window(cx, tcb, flight, d, arrival, lost, rate);
+  if (tcb.snd_una == tcb.snd_nxt) {
+    rest_flight(cx, tcb);
+    tcb.rtx_deadline = never;  // RFC 6298 (5.2)
     return;
   }
-  switch (tcb.recovery) {
-    case Recovery::open:
-      // Kept close behind: 2 GiB further on, a number left where it was would look like one that is still to come.
-      if (after(tcb.snd_una, tcb.recover)) tcb.recover = tcb.snd_una - 1;
-      if (has(tcb, cwnd_limited)) congestion(tcb).on_ack(cx, tcb, acked);
-      return;
-    case Recovery::fast:
-      // A partial acknowledgment: what now is first is lost too, unless SACK says where the holes are.
-      if (!has(tcb, sack_enabled)) tcb.rtx_nxt = tcb.snd_una;
-      return;
-    case Recovery::timeout:
-      congestion(tcb).on_ack(cx, tcb, acked);
-      return;
+  if (d.acked != 0) {
+    restart_rto(cx, tcb, flight);  // (5.3)
+    flight.probe_deadline = cx.now + probe_timeout(tcb, flight.sent.size() == 1);
   }
+  if (!has(tcb, persist)) set_alarm(cx, tcb, flight);
 }
 
-void on_duplicate_ack(Context& cx, Tcb& tcb) {
-  if (tcb.dup_acks != 0xff) ++tcb.dup_acks;
-  if (tcb.recovery != Recovery::open) return;
-  // rfc6582 3.2 step 2: duplicates of the last ACK of a recovery may be echoes of its retransmissions. With SACK there is
-  // no such doubt (RFC 6675 section 5).
-  if (!has(tcb, sack_enabled) && !after(tcb.snd_una, tcb.recover)) return;
-  const bool sack_says_lost = tcb.scoreboard != nullptr && after(sack_edge(tcb), tcb.snd_una);
-  if (tcb.dup_acks >= duplicate_threshold || sack_says_lost) enter_fast_recovery(cx, tcb);
+void restart_rto(Context& cx, Tcb& tcb, Flight& flight) { flight.rto_deadline = cx.now + current_rto(cx, tcb); }
+
+void set_alarm(Context& cx, Tcb& tcb, Flight& flight) {
+  Time at = flight.rto_deadline;
+  flight.alarm = Flight::Alarm::retransmission;
+  if (flight.probe_deadline != never && probe_is_eligible(tcb, flight)) {
+    at = std::min(at, flight.probe_deadline);  // rfc8985 7.2: never later than the RTO, and then instead of it
+    flight.alarm = Flight::Alarm::tail_probe;
+  }
+  if (flight.reorder_deadline < at) {
+    at = flight.reorder_deadline;
+    flight.alarm = Flight::Alarm::reordering;
+  }
+  tcb.rtx_deadline = at;
+  arm_for(cx, tcb, at);
+}
+
+void on_reordering_timeout(Context& cx, Tcb& tcb, Flight& flight) {
+  rack_detect(cx, tcb, flight);
+  if (tcb.recovery == Recovery::open && is_congestion(cx, tcb, flight)) enter_fast_recovery(cx, tcb, flight, Delivery{});
+  if (tcb.recovery == Recovery::fast && !congestion(tcb).models) reduce_in_proportion(tcb, flight, 0, false);
+  set_alarm(cx, tcb, flight);
 }
 
 void resend_flight(Context& cx, Tcb& tcb) {
-  tcb.recover = tcb.snd_nxt;
-  tcb.rtx_nxt = tcb.snd_una;
+  Flight* flight = take_flight(cx, tcb);
+  if (flight == nullptr) return;  // output sends what is in flight as it stands
+  if (flight->sent.empty()) return;
+  forget_sacks(tcb, *flight);
+  mark_all_lost(cx, tcb, *flight);
+  flight->recover = tcb.snd_nxt;
+  flight->send_one = true;
+  flight->undo_on = flight->tlp_out = false;
+  flight->reorder_deadline = flight->probe_deadline = never;
   tcb.recovery = Recovery::timeout;
   tcb.dup_acks = 0;
-  if (tcb.scoreboard != nullptr) {
-    // rfc2018 8: after a time-out the peer may have thrown away what it SACKed.
-    cx.scoreboards.free(tcb.scoreboard);
-    tcb.scoreboard = nullptr;
-  }
 }
 
 void on_retransmission_timeout(Context& cx, Tcb& tcb) {
-  congestion(tcb).on_timeout(cx, tcb);
-  resend_flight(cx, tcb);
-  clear(tcb, rtt_timing);
   ++cx.stats.timeouts;
+  Flight* taken = take_flight(cx, tcb);
+  if (taken == nullptr) return;
+  Flight& flight = *taken;
+  if (flight.sent.empty()) return;
+  const bool first = tcb.backoff == 0;
+  if (first && tcb.recovery == Recovery::open) start_undo(tcb, flight);
+  // The first segment cannot both be missing and be there: the peer has dropped what it had SACKed (RFC 2018 section 8).
+  if ((flight.sent.front().flags & sent_sacked) != 0) {
+    forget_sacks(tcb, flight);
+    ++cx.stats.sack_reneging;
+  }
+  start_frto(tcb, flight, first);
+  congestion(tcb).on_timeout(cx, tcb, flight);
+  if (has(tcb, sack_enabled))
+    rack_mark_on_timeout(cx, tcb, flight);
+  else
+    mark_all_lost(cx, tcb, flight);
+  flight.recover = tcb.snd_nxt;
+  flight.send_one = true;
+  flight.tlp_out = false;
+  flight.reorder_deadline = flight.probe_deadline = never;
+  tcb.recovery = Recovery::timeout;
+  tcb.dup_acks = 0;
 }
 
 }  // namespace handfast::tcp

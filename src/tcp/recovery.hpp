@@ -1,32 +1,36 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Which bytes are lost: duplicate ACKs and SACK (RFC 6582, RFC 6675), the time-out (RFC 5681). Layer: tcp.
-// It orders retransmissions by moving recover and rtx_nxt; output.cpp sends them as the window allows.
+// Loss recovery of a connection with a flight: what an ACK, a duplicate ACK and the retransmission timer mean for
+// what is to be sent again and for the window (RFC 5681, 6582, 6675, 6937, 8985). Layer: tcp.
+// It marks records as lost; output.cpp sends them as the window allows.
 #pragma once
 
-#include <optional>
-
 #include "tcp/context.hpp"
+#include "tcp/flights.hpp"
 
 namespace handfast::tcp {
 
-/// RFC 5681's three duplicate ACKs.
-inline constexpr std::uint32_t duplicate_threshold = 3;
+/// One ACK, beside what deliver_ack() found in it.
+struct AckArrival {
+  Seq prior_una;           ///< snd_una before it; it has moved by now
+  bool duplicate = false;  ///< in RFC 5681's sense
+  bool ece = false;
+  bool has_echo = false;
+  std::uint32_t echo = 0;  ///< TSecr
+};
 
-/// Up to here everything that the peer has not SACKed is taken for lost; snd_una when nothing is.
-[[nodiscard]] Seq lost_edge(const Tcb& tcb);
-/// The next run to send again, if any.
-[[nodiscard]] std::optional<ds::Range> next_lost(const Tcb& tcb);
-/// Bytes that are lost and not sent again yet.
-[[nodiscard]] std::uint32_t lost_bytes(const Tcb& tcb);
-
-/// Enters the blocks that make sense (inside (snd_una, snd_nxt], left before right); true if any byte was news.
-bool apply_sack(Context& cx, Tcb& tcb, const wire::TcpOptions& options);
-/// snd_una has moved by `acked` bytes of sequence space.
-void on_new_ack(Context& cx, Tcb& tcb, std::uint32_t acked);
-void on_duplicate_ack(Context& cx, Tcb& tcb);
-/// The retransmission timer expired: all of the flight counts as lost.
+/// Once for each ACK that arrives while there is a flight, after snd_una has moved: RTT, losses, undo, window.
+void react_to_ack(Context& cx, Tcb& tcb, Flight& flight, const Delivery& delivery, const AckArrival& arrival);
+/// The retransmission timer expired for data: all that RACK does not think to be in flight counts as lost.
 void on_retransmission_timeout(Context& cx, Tcb& tcb);
-/// Orders the whole flight again without a word on congestion (the window has opened after probes).
+/// The reordering timer (RFC 8985 section 6.2) or the probe time-out (7.3) expired.
+void on_reordering_timeout(Context& cx, Tcb& tcb, Flight& flight);
+/// Orders the whole flight again without a word on congestion: the window has opened after probes, or the path takes
+/// smaller segments only.
 void resend_flight(Context& cx, Tcb& tcb);
+
+/// Sets rtx_deadline for what is in flight: the earliest of reordering timer, tail probe and retransmission timer.
+void set_alarm(Context& cx, Tcb& tcb, Flight& flight);
+/// RFC 6298 (5.1), (5.3): the retransmission timer runs from now.
+void restart_rto(Context& cx, Tcb& tcb, Flight& flight);
 
 }  // namespace handfast::tcp

@@ -4,14 +4,19 @@
 
 #include "tcp/cookie_timestamp.hpp"
 #include "tcp/output.hpp"
+#include "tcp/patience.hpp"
+#include "tcp/receive_window.hpp"
 #include "tcp/segment_builder.hpp"
 #include "tcp/timeouts.hpp"
 
 namespace handfast::tcp {
 namespace {
 
+using tcp::tos_of;
+
 /// A segment that belongs to no block: the tuple, numbers and flags are all there is. No counters, no timers.
-TxSegment* bare_segment(Context& cx, const FlowKey& key, std::uint32_t flow_sum, Seq seq, Seq ack, std::uint8_t flags) {
+TxSegment* bare_segment(Context& cx, const FlowKey& key, std::uint32_t flow_sum, Seq seq, Seq ack, std::uint8_t flags,
+                        std::uint8_t tos = 0) {
   TxSegment* segment = cx.out.next();
   if (segment == nullptr) return nullptr;
   segment->flow = key;
@@ -22,11 +27,27 @@ TxSegment* bare_segment(Context& cx, const FlowKey& key, std::uint32_t flow_sum,
   segment->flags = flags;
   segment->options_length = 0;
   segment->pieces = 0;
+  segment->tos = tos;
   segment->payload_length = 0;
   cx.out.commit();
   ++cx.stats.segments_out;
   if ((flags & wire::rst) != 0) ++cx.stats.resets_out;
   return segment;
+}
+
+std::uint8_t tos_of(const Context& cx, const HalfOpen& half) { return tos_of(cx.listeners[half.listener].dscp); }
+void put_timestamps(TxSegment& segment, std::uint32_t value, std::uint32_t echo) {
+  wire::store32(segment.options.data(), 0x0101080a);  // NOP, NOP, timestamps, 10 bytes
+  wire::store32(segment.options.data() + 4, value);
+  wire::store32(segment.options.data() + 8, echo);
+  segment.options_length = timestamp_option_bytes;
+}
+
+/// A reset in answer to a segment: with timestamps if that had them, of value zero (RFC 7323 section 5.2).
+void send_bare_reset(Context& cx, const wire::Segment& cause, Seq seq, Seq ack, std::uint8_t flags) {
+  TxSegment* segment = bare_segment(cx, cause.flow, wire::flow_sum(cause.flow), seq, ack, flags);
+  wire::TcpOptions options;
+  if (segment != nullptr && wire::read_options(cause, options) && options.has_timestamps) put_timestamps(*segment, 0, options.ts_val);
 }
 
 /// One token bucket, refilled each second, in two fields of whoever is limited.
@@ -52,10 +73,7 @@ wire::TcpOptions syn_options(const Context& cx, bool mine, bool wscale, bool tim
   return options;
 }
 
-/// What the first window can be: it is not scaled (RFC 7323 section 2.2).
-std::uint16_t syn_window(const Context& cx) {
-  return static_cast<std::uint16_t>(std::min<std::uint32_t>(cx.config.tcp.receive_buffer, 65535));
-}
+std::uint16_t syn_window(const Context& cx) { return static_cast<std::uint16_t>(syn_receive_window(cx)); }
 
 bool reset_allowed(Context& cx) {
   const std::uint32_t second = cx.now_ms / 1000;
@@ -73,28 +91,16 @@ bool reset_allowed(Context& cx) {
 
 }  // namespace
 
-std::uint16_t window_field(Context& cx, Tcb& tcb) {
-  const std::uint32_t buffer = cx.config.tcp.receive_buffer;
-  const std::uint32_t unread = unread_bytes(tcb);
-  const std::uint32_t space = buffer > unread ? buffer - unread : 0;
-  std::uint32_t window = distance(tcb.rcv_nxt, tcb.rcv_adv);  // what is offered stays offered
-  if (space > window && space - window >= std::min<std::uint32_t>(buffer / 2, tcb.rcv_mss)) window = space;
-  const std::uint8_t shift = has(tcb, wscale_enabled) ? tcb.rcv_wscale : std::uint8_t{0};
-  const std::uint32_t field = std::min<std::uint32_t>((window + (1u << shift) - 1) >> shift, 65535);
-  // Rounded up, or the right edge would creep back by the bits that the shift drops.
-  tcb.rcv_adv = max(tcb.rcv_adv, tcb.rcv_nxt + (field << shift));
-  return static_cast<std::uint16_t>(field);
-}
-
 void send_syn(Context& cx, Tcb& tcb) {
   const bool answer = tcb.state != State::syn_sent;
   TxSegment* segment = bare_segment(cx, tcb.key, tcb.flow_sum, tcb.iss, answer ? tcb.rcv_nxt : Seq{},
-                                    answer ? wire::syn | wire::ack : wire::syn);
+                                    answer ? wire::syn | wire::ack : wire::syn, tos_of(tcb));
   if (segment == nullptr) return;
   wire::TcpOptions options =
       syn_options(cx, !answer, has(tcb, wscale_enabled), has(tcb, ts_enabled), has(tcb, sack_enabled));
   options.ts_val = ts_now(cx, tcb);
   options.ts_ecr = answer ? tcb.ts_recent : 0;
+  if (cx.config.tcp.user_timeout_option) options.user_timeout = advertised_user_timeout(cx, tcb);
   segment->window = syn_window(cx);
   segment->options_length = wire::write_options(segment->options.data(), options);
   if (answer) {
@@ -106,19 +112,20 @@ void send_syn(Context& cx, Tcb& tcb) {
 
 void send_syn_ack(Context& cx, HalfOpen& half) {
   const Handshake& h = half.handshake;
-  TxSegment* segment = bare_segment(cx, half.key, half.flow_sum, h.iss, h.irs + 1, wire::syn | wire::ack);
+  TxSegment* segment = bare_segment(cx, half.key, half.flow_sum, h.iss, h.irs + 1, wire::syn | wire::ack, tos_of(cx, half));
   if (segment == nullptr) return;
   wire::TcpOptions options = syn_options(cx, false, h.wscale, h.timestamps, h.sack);
   options.ts_val = cx.now_ms + h.ts_offset;
   options.ts_ecr = h.ts_recent;
+  if (cx.config.tcp.user_timeout_option) options.user_timeout = encode_user_timeout(cx.config.tcp.user_timeout);
   segment->window = syn_window(cx);
   half.handshake.rcv_wnd = segment->window;
   segment->options_length = wire::write_options(segment->options.data(), options);
   half.sent_us = cx.now_us;
 }
 
-void send_cookie(Context& cx, const wire::Segment& syn, const Handshake& h, std::uint32_t flow_sum) {
-  TxSegment* segment = bare_segment(cx, syn.flow, flow_sum, h.iss, h.irs + 1, wire::syn | wire::ack);
+void send_cookie(Context& cx, const Listener& listener, const wire::Segment& syn, const Handshake& h, std::uint32_t flow_sum) {
+  TxSegment* segment = bare_segment(cx, syn.flow, flow_sum, h.iss, h.irs + 1, wire::syn | wire::ack, tos_of(listener.dscp));
   if (segment == nullptr) return;
   wire::TcpOptions options = syn_options(cx, false, h.wscale, h.timestamps, h.sack);
   options.ts_ecr = h.ts_recent;
@@ -131,6 +138,12 @@ void send_cookie(Context& cx, const wire::Segment& syn, const Handshake& h, std:
 
 void send_ack(Context& cx, Tcb& tcb) {
   if (begin_segment(cx, tcb, tcb.snd_nxt, wire::ack) != nullptr) commit_segment(cx, tcb);
+}
+
+void send_ack_of_duplicate(Context& cx, Tcb& tcb, const ds::Range& duplicate) {
+  if (begin_segment(cx, tcb, tcb.snd_nxt, wire::ack, &duplicate) == nullptr) return;
+  commit_segment(cx, tcb);
+  ++cx.stats.dsacks_sent;
 }
 
 bool send_challenge_ack(Context& cx, Tcb& tcb) {
@@ -150,33 +163,31 @@ bool send_challenge_ack(Context& cx, HalfOpen& half) {
   }
   ++cx.stats.challenge_acks;
   const Handshake& h = half.handshake;
-  TxSegment* segment = bare_segment(cx, half.key, half.flow_sum, h.iss + 1, h.irs + 1, wire::ack);
+  TxSegment* segment = bare_segment(cx, half.key, half.flow_sum, h.iss + 1, h.irs + 1, wire::ack, tos_of(cx, half));
   if (segment == nullptr) return false;
   segment->window = static_cast<std::uint16_t>(h.rcv_wnd >> (h.wscale ? cx.rcv_wscale : 0));
-  if (h.timestamps) {
-    wire::TcpOptions options;
-    options.has_timestamps = true;
-    options.ts_val = cx.now_ms + h.ts_offset;
-    options.ts_ecr = h.ts_recent;
-    segment->options_length = wire::write_options(segment->options.data(), options);
-  }
+  if (h.timestamps) put_timestamps(*segment, cx.now_ms + h.ts_offset, h.ts_recent);
   return true;
 }
 
 void send_time_wait_ack(Context& cx, TimeWait& entry) {
-  TxSegment* segment = bare_segment(cx, entry.key, entry.flow_sum, entry.snd_nxt, entry.rcv_nxt, wire::ack);
+  TxSegment* segment = bare_segment(cx, entry.key, entry.flow_sum, entry.snd_nxt, entry.rcv_nxt, wire::ack, entry.tos);
   if (segment == nullptr) return;
   segment->window = entry.window;
   if (!entry.timestamps) return;
-  wire::store32(segment->options.data(), 0x0101080a);
-  wire::store32(segment->options.data() + 4, cx.now_ms + entry.ts_offset);
-  wire::store32(segment->options.data() + 8, entry.ts_recent);
-  segment->options_length = timestamp_option_bytes;
+  put_timestamps(*segment, cx.now_ms + entry.ts_offset, entry.ts_recent);
 }
 
 void send_keepalive(Context& cx, Tcb& tcb) {
   // SEG.SEQ = SND.NXT - 1 lies below the window, so that a living peer must answer (MUST-30: with no data).
-  if (begin_segment(cx, tcb, tcb.snd_nxt - 1, wire::ack) == nullptr) return;
+  TxSegment* segment = begin_segment(cx, tcb, tcb.snd_nxt - 1, wire::ack);
+  if (segment == nullptr) return;
+  static constexpr std::byte garbage{};
+  if (cx.config.tcp.keepalive_garbage && tcb.snd_una == tcb.snd_nxt) {  // MAY-6; the peer has this byte already
+    segment->piece[0] = {&garbage, 1};
+    segment->pieces = 1;
+    segment->payload_length = 1;
+  }
   commit_segment(cx, tcb);
   ++cx.stats.keepalive_probes;
 }
@@ -193,31 +204,34 @@ void send_window_probe(Context& cx, Tcb& tcb) {
   segment->payload_length = 1;
   commit_segment(cx, tcb);
   ++cx.stats.zero_window_probes;
-  if (tcb.snd_nxt == tcb.snd_una) tcb.snd_nxt += 1;
+  if (tcb.snd_nxt != tcb.snd_una) return;
+  tcb.snd_nxt += 1;
+  set(tcb, probe_out);
 }
 
 void send_reset(Context& cx, Tcb& tcb) {
-  bare_segment(cx, tcb.key, tcb.flow_sum, tcb.snd_nxt, tcb.rcv_nxt, wire::rst | wire::ack);
+  TxSegment* segment = bare_segment(cx, tcb.key, tcb.flow_sum, tcb.snd_nxt, tcb.rcv_nxt, wire::rst | wire::ack, tos_of(tcb));
+  if (segment != nullptr && has(tcb, ts_enabled)) put_timestamps(*segment, ts_now(cx, tcb), tcb.ts_recent);
 }
 
 void send_reset(Context& cx, HalfOpen& half) {
   const Handshake& h = half.handshake;
-  bare_segment(cx, half.key, half.flow_sum, h.iss + 1, h.irs + 1, wire::rst | wire::ack);
+  TxSegment* segment = bare_segment(cx, half.key, half.flow_sum, h.iss + 1, h.irs + 1, wire::rst | wire::ack, tos_of(cx, half));
+  if (segment != nullptr && h.timestamps) put_timestamps(*segment, cx.now_ms + h.ts_offset, h.ts_recent);
 }
 
 void send_reset_for(Context& cx, const wire::Segment& segment) {
   if (segment.has(wire::rst) || !reset_allowed(cx)) return;
   // rfc9293 3.10.7.1: with an ACK the reset takes its number; without, it acknowledges what came.
-  const std::uint32_t sum = wire::flow_sum(segment.flow);
   if (segment.has(wire::ack))
-    bare_segment(cx, segment.flow, sum, segment.ack, Seq{}, wire::rst);
+    send_bare_reset(cx, segment, segment.ack, Seq{}, wire::rst);
   else
-    bare_segment(cx, segment.flow, sum, Seq{}, segment.seq + segment.length(), wire::rst | wire::ack);
+    send_bare_reset(cx, segment, Seq{}, segment.seq + segment.length(), wire::rst | wire::ack);
 }
 
 void send_reset_at_ack(Context& cx, const wire::Segment& segment) {
   if (segment.has(wire::rst) || !reset_allowed(cx)) return;
-  bare_segment(cx, segment.flow, wire::flow_sum(segment.flow), segment.ack, Seq{}, wire::rst);
+  send_bare_reset(cx, segment, segment.ack, Seq{}, wire::rst);
 }
 
 void release_extent(Context& cx, Extent& extent) {

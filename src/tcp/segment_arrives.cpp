@@ -8,10 +8,15 @@
 #include "tcp/congestion.hpp"
 #include "tcp/lifetime.hpp"
 #include "tcp/output.hpp"
+#include "tcp/path_mtu.hpp"
+#include "tcp/patience.hpp"
+#include "tcp/receive_window.hpp"
 #include "tcp/recovery.hpp"
 #include "tcp/rtt.hpp"
 #include "tcp/state.hpp"
 #include "tcp/timeouts.hpp"
+#include "tcp/timestamps.hpp"
+#include "tcp/urgent.hpp"
 
 namespace handfast::tcp {
 namespace {
@@ -26,6 +31,7 @@ struct Arrival {
   std::span<const std::byte> data;
   bool fin;
   Verdict& verdict;
+  ds::Range duplicate{};     // the first part that has arrived before (RFC 2883); empty: none
 };
 
 enum class Step : bool { go_on, done };
@@ -44,15 +50,6 @@ std::uint32_t receive_window(const Tcb& tcb) { return distance(tcb.rcv_nxt, tcb.
 
 // --- first: sequence number, and before it PAWS (RFC 7323 section 5.3 R1) -------------------------------------
 
-/// TS.Recent is good for 24 days (RFC 7323 section 5.5).
-constexpr std::uint32_t ts_recent_lifetime_ms = 24u * 24 * 3600 * 1000;
-
-bool paws_rejects(const Arrival& a) {
-  return has(a.tcb, ts_enabled) && a.options.has_timestamps && !a.segment.has(wire::rst) &&
-         static_cast<std::int32_t>(a.options.ts_val - a.tcb.ts_recent) < 0 &&
-         a.cx.now_ms - a.tcb.heard_ms < ts_recent_lifetime_ms;
-}
-
 /// The four cases of the table in section 3.10.7.4.
 bool acceptable(Seq rcv_nxt, std::uint32_t window, Seq seq, std::uint32_t length) {
   const auto inside = [&](Seq s) { return distance(rcv_nxt, s) < window; };
@@ -60,12 +57,31 @@ bool acceptable(Seq rcv_nxt, std::uint32_t window, Seq seq, std::uint32_t length
   return window != 0 && (inside(seq) || inside(seq + (length - 1)));
 }
 
+/// The bytes of a segment that lie before RCV.NXT, as far as there can have been any.
+void note_duplicate(Arrival& a) {
+  const Tcb& tcb = a.tcb;
+  const Seq left = a.segment.seq + (a.segment.has(wire::syn) ? 1 : 0);
+  const Seq right = min(left + a.segment.payload_length, tcb.rcv_nxt);
+  const bool ever_received = tcb.receive_wraps != 0 || distance(tcb.irs + 1, left) < distance(tcb.irs + 1, tcb.rcv_nxt);
+  if (before(left, right) && ever_received) a.duplicate = {left, right};
+}
+
+/// An ACK at once, with what came again in its first SACK block (rfc2883 4): each duplicate is told in one ACK and no
+/// other, so it needs no place to wait for the flush.
+void answer_duplicate(Arrival& a) {
+  if (has(a.tcb, sack_enabled) && a.duplicate.left != a.duplicate.right)
+    send_ack_of_duplicate(a.cx, a.tcb, a.duplicate);
+  else
+    send_ack(a.cx, a.tcb);
+}
+
 /// A segment that cannot be accepted is answered by an ACK (MUST-62...); one with data always, since its sender waits for
 /// it, one without at most as often as a challenge, so that two ends out of step do not answer each other for ever.
 Step answer_unacceptable(Arrival& a, Drop reason) {
   if (a.segment.has(wire::rst)) return drop(a, reason);
   if (a.segment.payload_length != 0 || a.segment.has(wire::fin)) {
-    send_ack(a.cx, a.tcb);
+    note_duplicate(a);  // of PAWS as well (rfc2883 4.3)
+    answer_duplicate(a);
     return drop(a, reason);
   }
   return challenge(a, reason);
@@ -73,7 +89,8 @@ Step answer_unacceptable(Arrival& a, Drop reason) {
 
 Step check_sequence(Arrival& a) {
   const Tcb& tcb = a.tcb;
-  if (paws_rejects(a)) return answer_unacceptable(a, Drop::tcp_old_timestamp);
+  if (paws_rejects(a.cx, tcb, a.segment, a.options)) return answer_unacceptable(a, Drop::tcp_old_timestamp);
+  if (lacks_timestamp(tcb, a.segment, a.options)) return drop(a, Drop::tcp_no_timestamp);  // rfc7323 3.2: silently
   const std::uint32_t window = receive_window(tcb);
   if (!acceptable(tcb.rcv_nxt, window, a.seq, a.segment.length())) {
     // MUST-66: with the window closed (or shut since), the ACK and RST of a segment that starts just here still count;
@@ -95,6 +112,7 @@ Step check_sequence(Arrival& a) {
   }
   // Cut to the window: old bytes in front, bytes past the right edge behind.
   if (before(a.seq, tcb.rcv_nxt)) {
+    note_duplicate(a);
     std::uint32_t old = distance(a.seq, tcb.rcv_nxt);
     if (a.segment.has(wire::syn)) --old;
     a.data = a.data.subspan(std::min<std::size_t>(old, a.data.size()));
@@ -160,6 +178,11 @@ bool ack_is_plausible(const Tcb& tcb, Seq ack) {
   return distance(ack, tcb.snd_una) <= back;
 }
 
+void forget_place(Flight& flight, const Extent* extent) {
+  if (flight.new_place.extent == extent) flight.new_place = {};
+  if (flight.again_place.extent == extent) flight.again_place = {};
+}
+
 /// Takes acknowledged bytes off the front of the send queue. `acked` counts sequence space.
 void take_off_queue(Context& cx, Tcb& tcb, std::uint32_t bytes) {
   tcb.send_queued -= bytes;
@@ -172,25 +195,32 @@ void take_off_queue(Context& cx, Tcb& tcb, std::uint32_t bytes) {
     }
     bytes -= extent->length;
     tcb.send_head = extent->next;
+    if (tcb.flight != nullptr) forget_place(*tcb.flight, extent);
     release_extent(cx, *extent);
   }
   if (tcb.send_head == nullptr) tcb.send_tail = nullptr;
 }
 
-void sample_rtt(Arrival& a, Seq ack) {
+/// Without a flight: what was out left as one segment, or was a SYN.
+void sample_rtt(Arrival& a) {
   Tcb& tcb = a.tcb;
   if (has(tcb, rtt_timing)) {
-    if (before(ack, tcb.rtt_seq)) return;
     clear(tcb, rtt_timing);
     take_rtt_sample(a.cx, tcb, a.cx.now_us - tcb.rtt_time_us);
   } else if (has(tcb, ts_enabled) && a.options.has_timestamps && a.options.ts_ecr != 0) {
-    // The timed segment was sent again; the echo tells which copy this answers (RFC 7323 section 4).
+    // It was sent again; the echo tells which copy this answers (RFC 7323 section 4).
     const std::uint32_t ms = ts_now(a.cx, tcb) - a.options.ts_ecr;
     if (ms < 1u << 22) take_rtt_sample(a.cx, tcb, ms * 1000);
   }
 }
 
-/// SND.UNA moves to `ack`: queue, RTT, recovery, timer.
+/// Slow start and congestion avoidance of a connection without a flight: one segment at a time, so the window grows
+/// where it is as small as that.
+void grow_without_flight(Tcb& tcb, std::uint32_t acked) {
+  if (has(tcb, cwnd_limited) && tcb.cwnd < tcb.ssthresh) tcb.cwnd += std::min<std::uint32_t>(acked, tcb.snd_mss);
+}
+
+/// SND.UNA moves to `ack`: queue, RTT, timer. What recovery makes of it comes after that.
 void acknowledge(Arrival& a, Seq ack) {
   Context& cx = a.cx;
   Tcb& tcb = a.tcb;
@@ -203,25 +233,57 @@ void acknowledge(Arrival& a, Seq ack) {
   }
   const std::uint32_t data = std::min(bytes, tcb.send_queued);
   if (distance(tcb.iss, ack) < distance(tcb.iss, tcb.snd_una)) ++tcb.send_wraps;
-  sample_rtt(a, ack);
+  if (tcb.flight == nullptr) {
+    if (ack == tcb.snd_nxt) sample_rtt(a);
+    grow_without_flight(tcb, bytes);
+  }
   tcb.snd_una = ack;
   if (data != 0) take_off_queue(cx, tcb, data);
   a.verdict.acked += data;
-  on_new_ack(cx, tcb, bytes);
+  tcb.backoff = 0;
+  tcb.progress_ms = cx.now_ms;
+  clear(tcb, probe_out);
+  clear(tcb, persist);
   if (tcb.snd_una == tcb.snd_nxt)
     tcb.rtx_deadline = never;  // RFC 6298 (5.2)
-  else
+  else if (tcb.flight == nullptr)
     start_retransmission_timer(cx, tcb);  // (5.3)
-  clear(tcb, persist);
 }
 
-/// RFC 5681 section 2, and with SACK any ACK that brings news (RFC 6675 section 2).
-bool is_duplicate_ack(const Arrival& a, bool sack_news) {
+/// RFC 5681 section 2: nothing in it but the number that is known already.
+bool is_duplicate_ack(const Arrival& a) {
   const Tcb& tcb = a.tcb;
-  if (a.segment.ack != tcb.snd_una || tcb.snd_una == tcb.snd_nxt) return false;
-  if (sack_news) return true;
-  if (has(tcb, sack_enabled) && tcb.recovery != Recovery::open) return false;
-  return a.segment.length() == 0 && (std::uint32_t{a.segment.window} << tcb.snd_wscale) == tcb.snd_wnd && tcb.snd_wnd != 0;
+  return a.segment.ack == tcb.snd_una && tcb.snd_una != tcb.snd_nxt && a.segment.length() == 0 &&
+         (std::uint32_t{a.segment.window} << tcb.snd_wscale) == tcb.snd_wnd && tcb.snd_wnd != 0;
+}
+
+/// dup_acks stand for segments that have left the network where there is no SACK: those that are acknowledged now do
+/// not count any more.
+void settle_duplicates(Tcb& tcb, std::uint32_t acked) {
+  const std::uint32_t segments = acked / std::max<std::uint32_t>(tcb.snd_mss, 1);
+  const bool partial = tcb.recovery == Recovery::fast && !has(tcb, sack_enabled) && segments != 0;
+  tcb.dup_acks = partial ? static_cast<std::uint8_t>(tcb.dup_acks - std::min<std::uint32_t>(tcb.dup_acks, segments - 1)) : std::uint8_t{0};
+}
+
+/// The same with a flight: its records say what has arrived, and recovery what follows.
+void acknowledge_flight(Arrival& a, Seq ack) {
+  Tcb& tcb = a.tcb;
+  Flight& flight = *tcb.flight;
+  AckArrival arrival;
+  arrival.prior_una = tcb.snd_una;
+  arrival.duplicate = is_duplicate_ack(a);
+  arrival.ece = a.segment.has(wire::ece);
+  arrival.has_echo = a.options.has_timestamps;
+  arrival.echo = a.options.ts_ecr;
+  const Delivery delivery = deliver_ack(a.cx, tcb, flight, ack, a.options);
+  if (after(ack, tcb.snd_una)) {
+    acknowledge(a, ack);
+    settle_duplicates(tcb, delivery.acked);
+  } else if ((arrival.duplicate || delivery.sack_block) && tcb.dup_acks != 0xff) {
+    ++tcb.dup_acks;
+  }
+  react_to_ack(a.cx, tcb, flight, delivery, arrival);
+  mark_dirty(a.cx, tcb);
 }
 
 /// SND.WND of the segment; not scaled in one with SYN (RFC 7323 section 2.2).
@@ -246,8 +308,9 @@ void update_window(Arrival& a) {
   clear(tcb, persist);
   tcb.rtx_deadline = never;
   tcb.backoff = 0;
-  // The probe's byte was not taken while the window was shut: send it again, as part of what follows.
-  if (tcb.snd_una != tcb.snd_nxt) resend_flight(a.cx, tcb);
+  // A probe's byte was not taken while the window was shut, and leaves again with what follows; neither was what had been
+  // sent before it was shut.
+  if (tcb.snd_una != tcb.snd_nxt && !has(tcb, probe_out)) resend_flight(a.cx, tcb);
 }
 
 bool fin_is_acked(const Tcb& tcb) { return has(tcb, fin_sent) && tcb.snd_una == tcb.snd_nxt; }
@@ -278,19 +341,16 @@ Step process_ack(Arrival& a) {
   const Seq ack = a.segment.ack;
   if (!ack_is_plausible(tcb, ack)) return challenge(a, Drop::tcp_unacceptable_ack);
   // TS.Recent only from segments that may be the peer's (RFC 7323 section 4.3 (2); sec A12).
-  if (has(tcb, ts_enabled) && a.options.has_timestamps && before_eq(a.segment.seq, tcb.last_ack_sent) &&
-      static_cast<std::int32_t>(a.options.ts_val - tcb.ts_recent) >= 0)
-    tcb.ts_recent = a.options.ts_val;
+  note_timestamp(cx, tcb, a.segment, a.options);
   tcb.heard_ms = cx.now_ms;
-  bool sack_news = false;
-  if (a.options.sack_count != 0 && has(tcb, sack_enabled) && !before(ack, tcb.snd_una))
-    sack_news = apply_sack(cx, tcb, a.options);
-  if (after(ack, tcb.snd_una)) {
+  if (tcb.flight != nullptr) {
+    if (!before(ack, tcb.snd_una) && tcb.snd_una != tcb.snd_nxt) acknowledge_flight(a, ack);
+  } else if (after(ack, tcb.snd_una)) {
     acknowledge(a, ack);
+    tcb.dup_acks = 0;
     mark_dirty(cx, tcb);
-  } else if (is_duplicate_ack(a, sack_news)) {
-    on_duplicate_ack(cx, tcb);
-    mark_dirty(cx, tcb);
+  } else if (is_duplicate_ack(a) && tcb.dup_acks != 0xff) {
+    ++tcb.dup_acks;
   }
   update_window(a);
   // A probe was answered: the peer lives (section 3.8.6.1: the connection may stay open as long as it does).
@@ -339,13 +399,14 @@ Step check_ack(Arrival& a) {
   return Step::go_on;
 }
 
-// sixth: URG. The data is in-band whatever the pointer says (RFC 6093 section 4); nothing to do.
+// --- sixth: URG. The data is in-band whatever the pointer says (RFC 6093 section 4) -----------------------------
+
+void check_urgent(Arrival& a) {
+  constexpr std::uint16_t takes_text = detail::to_bits(State::established, State::fin_wait_1, State::fin_wait_2);
+  if ((takes_text >> static_cast<unsigned>(a.tcb.state) & 1) != 0) urgent_arrives(a.tcb, a.segment.seq + a.segment.urgent_pointer);
+}
 
 // --- seventh: text -----------------------------------------------------------------------------------------
-
-/// Chunks that `length` bytes at any place may take: those they stand in, one more where they straddle, and three
-/// directories.
-constexpr std::uint32_t chunks_for(std::size_t length) { return static_cast<std::uint32_t>(length / chunk_bytes) + 5; }
 
 /// Memory for `length` bytes that may have to wait: accepted bytes must never be lost for want of a place.
 bool has_memory_for(const Context& cx, std::uint32_t length) {
@@ -362,12 +423,13 @@ ReceiveBuffer* receive_buffer_of(Context& cx, Tcb& tcb, Seq unread) {
 }
 
 /// The ranges that rcv_nxt has reached become ordinary unread bytes.
-void absorb_beyond(Tcb& tcb) {
+void absorb_beyond(Context& cx, Tcb& tcb) {
   auto& beyond = tcb.receive->beyond;
-  while (!beyond.empty() && !after(beyond[0].left, tcb.rcv_nxt)) {
-    tcb.rcv_nxt = max(tcb.rcv_nxt, beyond[0].right);
-    beyond.trim_below(tcb.rcv_nxt);
+  while (!beyond.empty() && !after(beyond.front().left, tcb.rcv_nxt)) {
+    tcb.rcv_nxt = max(tcb.rcv_nxt, beyond.front().right);
+    beyond.trim_below(cx.chunks, tcb.rcv_nxt);
   }
+  if (beyond.empty()) tcb.receive->recent_count = 0;
 }
 
 void in_order_text(Arrival& a) {
@@ -393,18 +455,21 @@ void in_order_text(Arrival& a) {
     }
     tcb.rcv_nxt += length;
     filled_gap = !tcb.receive->beyond.empty();
-    absorb_beyond(tcb);
+    absorb_beyond(cx, tcb);
     a.verdict.readable = true;
   }
   a.seq = a.seq + length;
+  const Seq taken = tcb.receive != nullptr ? tcb.receive->unread : before_text;
   if (distance(tcb.irs, tcb.rcv_nxt) < distance(tcb.irs, before_text)) ++tcb.receive_wraps;
   tcb.rcv_mss = static_cast<std::uint16_t>(std::max<std::uint32_t>(tcb.rcv_mss, std::min<std::uint32_t>(length, cx.local_mss)));
   // MUST-58 and SHLD-19: every second full segment at once, a filled gap at once (RFC 5681 section 4.2), else within
   // delayed_ack.
-  if (filled_gap || distance(tcb.last_ack_sent, tcb.rcv_nxt) >= 2u * tcb.rcv_mss)
+  if (filled_gap || distance(tcb.last_ack_sent, tcb.rcv_nxt) >= 2u * tcb.rcv_mss) {
     set(tcb, ack_now);
-  else
+    if (tunes_receive_window(cx, tcb)) tune_receive_window(cx, tcb, a.options, taken);
+  } else {
     set(tcb, ack_delayed);  // output() starts its timer, unless what the application says takes the ACK along
+  }
   mark_dirty(cx, tcb);
 }
 
@@ -462,6 +527,9 @@ Step process_text(Arrival& a) {
     end_connection(a.cx, tcb, CloseReason::unread_data);
     return Step::done;
   }
+  if (has(tcb, sack_enabled) && a.duplicate.left == a.duplicate.right && tcb.receive != nullptr)
+    if (const auto again = tcb.receive->beyond.first_overlap(a.seq, a.seq + static_cast<std::uint32_t>(a.data.size())))
+      a.duplicate = *again;
   if (a.seq == tcb.rcv_nxt)
     in_order_text(a);
   else
@@ -523,6 +591,7 @@ void adopt_peer_options(Context& cx, Tcb& tcb, const wire::Segment& segment, con
     tcb.rcv_wscale = cx.rcv_wscale;
   }
   tcb.snd_wnd = tcb.max_snd_wnd = segment.window;  // never scaled in a SYN
+  if (options.user_timeout != 0) take_user_timeout(cx, tcb, options.user_timeout);
   set_send_mss(cx, tcb, peer_mss);
 }
 
@@ -553,7 +622,7 @@ void syn_sent_syn(Arrival& a) {
   tcb.irs = segment.seq;
   tcb.heard_ms = cx.now_ms;
   adopt_peer_options(cx, tcb, segment, a.options);
-  tcb.rcv_adv = tcb.rcv_nxt + std::min<std::uint32_t>(cx.config.tcp.receive_buffer, 65535);
+  tcb.rcv_adv = tcb.rcv_nxt + syn_receive_window(cx);
   tcb.last_ack_sent = tcb.rcv_nxt;
   tcb.snd_wl1 = segment.seq;
   tcb.snd_wl2 = segment.has(wire::ack) ? segment.ack : tcb.iss;
@@ -570,6 +639,7 @@ void syn_sent_syn(Arrival& a) {
   set_state(tcb, State::established);
   ++cx.stats.established;
   a.verdict.established = true;
+  announce_user_timeout(cx, tcb);
   set(tcb, ack_now);
   mark_dirty(cx, tcb);
   if (has(tcb, keepalive_on)) start_keepalive_timer(cx, tcb);
@@ -603,19 +673,17 @@ void otherwise(Arrival& a) {
     if (check_syn(a) == Step::done) return;
   }
   if (check_ack(a) == Step::done) return;
+  if (a.segment.has(wire::urg)) [[unlikely]] check_urgent(a);
+  if (a.options.user_timeout != 0) [[unlikely]] take_user_timeout(a.cx, a.tcb, a.options.user_timeout);
   if (process_text(a) == Step::done) return;
   process_fin(a);
+  if (opening && a.verdict.established) announce_user_timeout(a.cx, a.tcb);
+  const bool came_again = a.duplicate.left != a.duplicate.right;
+  if (came_again && has(a.tcb, sack_enabled) && has(a.tcb, in_table)) answer_duplicate(a);
   if (opening && a.verdict.established && has(a.tcb, keepalive_on) && !has(a.tcb, ended)) start_keepalive_timer(a.cx, a.tcb);
 }
 
 }  // namespace
-
-void set_send_mss(const Context& cx, Tcb& tcb, std::uint16_t peer_mss) {
-  // MUST-16: the lesser of what the peer takes and what our path does, less options that every segment has (MUST-67).
-  std::uint32_t mss = std::min<std::uint32_t>(std::max(peer_mss, cx.config.tcp.min_send_mss), cx.config.link.mtu - 40u);
-  if (has(tcb, ts_enabled)) mss -= 12;
-  tcb.snd_mss = static_cast<std::uint16_t>(mss);
-}
 
 Verdict segment_arrives(Context& cx, Tcb& tcb, const wire::Segment& segment) {
   Verdict verdict;
@@ -637,12 +705,6 @@ bool store_unread(Context& cx, Tcb& tcb, std::span<const std::byte> bytes) {
   const Seq at = text_end(tcb) - static_cast<std::uint32_t>(bytes.size());
   ReceiveBuffer* buffer = receive_buffer_of(cx, tcb, at);
   return buffer != nullptr && buffer->put(cx.chunks, at, at, bytes);
-}
-
-void icmp_error_arrives(Context& cx, Tcb& tcb, Seq quoted, bool hard) {
-  // rfc5927 4.1: only about something that is in flight. A hard error ends an opening connection and no other.
-  if (before(quoted, tcb.snd_una) || !before(quoted, tcb.snd_nxt)) return;
-  if (hard && tcb.state == State::syn_sent) end_connection(cx, tcb, CloseReason::unreachable);
 }
 
 }  // namespace handfast::tcp

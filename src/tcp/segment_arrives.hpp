@@ -46,14 +46,8 @@ TimeWaitVerdict segment_arrives_time_wait(Context& cx, std::uint32_t index, cons
 /// SYN-SENT (3.10.7.3) and all synchronised states (3.10.7.4).
 Verdict segment_arrives(Context& cx, Tcb& tcb, const wire::Segment& segment);
 
-/// SND.MSS from what the peer announced: its floor, our MTU, our options.
-void set_send_mss(const Context& cx, Tcb& tcb, std::uint16_t peer_mss);
-
 /// Keeps bytes that the application did not take, [rcv_nxt - bytes, rcv_nxt). Room was made sure of before they were
 /// accepted; false when the application's callback has used it up since: the stream is broken then.
 [[nodiscard]] bool store_unread(Context& cx, Tcb& tcb, std::span<const std::byte> bytes);
-
-/// An ICMP error about a segment of ours, already matched to the connection (RFC 9293 section 3.9.2.2, RFC 5927).
-void icmp_error_arrives(Context& cx, Tcb& tcb, Seq quoted, bool hard);
 
 }  // namespace handfast::tcp

@@ -22,8 +22,9 @@ struct alignas(64) TimeWait {
   std::uint32_t flow_sum = 0;
   std::uint32_t next_free = 0;
   std::uint16_t window = 0;         // field of the last ACK
-  bool timestamps = false;
-  std::uint8_t answered = 0;        // ACKs in the half second that began at answered_ms
+  bool timestamps : 1 = false;
+  std::uint8_t answered : 7 = 0;    // ACKs in the half second that began at answered_ms; at most 2
+  std::uint8_t tos = 0;             // of the connection that it was
   std::uint32_t answered_ms = 0;
 };
 static_assert(sizeof(TimeWait) == 64);

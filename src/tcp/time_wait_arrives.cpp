@@ -50,6 +50,7 @@ TimeWaitVerdict segment_arrives_time_wait(Context& cx, std::uint32_t index, cons
     remove_time_wait(cx, index);
     return {};
   }
+  if (entry.timestamps && !options.has_timestamps && !segment.has(wire::syn)) return dropped(Drop::tcp_no_timestamp);  // rfc7323 3.2
   if (segment.has(wire::syn) && !segment.has(wire::ack) && !segment.has(wire::fin)) {
     if (has_listener && is_newer(entry, segment, options)) {
       TimeWaitVerdict verdict{.drop = Drop::none, .reopen = true, .reuse = {true, entry.snd_nxt}};

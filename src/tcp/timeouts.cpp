@@ -6,6 +6,9 @@
 
 #include "tcp/lifetime.hpp"
 #include "tcp/output.hpp"
+#include "tcp/rack.hpp"
+#include "tcp/path_mtu.hpp"
+#include "tcp/patience.hpp"
 #include "tcp/recovery.hpp"
 #include "tcp/rtt.hpp"
 #include "tcp/state.hpp"
@@ -19,8 +22,7 @@ Duration since_ms(const Context& cx, std::uint32_t then) { return std::chrono::m
 bool gave_up(const Context& cx, const Tcb& tcb) {
   const TcpConfig& config = cx.config.tcp;
   if (has(tcb, orphan) && tcb.backoff >= config.orphan_retries) return true;
-  const Duration limit = tcb.user_timeout_ds != 0 ? tcb.user_timeout_ds * Duration{100ms} : config.r2_timeout;
-  return since_ms(cx, tcb.progress_ms) >= limit;
+  return since_ms(cx, tcb.progress_ms) >= give_up_after(cx, tcb);
 }
 
 void count_backoff(Tcb& tcb) {
@@ -29,10 +31,13 @@ void count_backoff(Tcb& tcb) {
 
 void syn_timeout(Context& cx, Tcb& tcb) {
   if (since_ms(cx, tcb.progress_ms) >= cx.config.tcp.connect_timeout) {
-    end_connection(cx, tcb, CloseReason::connect_timed_out);
+    // SHLD-25: where routers said why nobody answers, that is the reason.
+    const bool told = tcb.last_icmp_error != IcmpError::none;
+    end_connection(cx, tcb, told ? CloseReason::unreachable : CloseReason::connect_timed_out);
     return;
   }
   count_backoff(tcb);
+  note_retransmission(cx, tcb);
   set(tcb, syn_retransmitted);
   clear(tcb, rtt_timing);
   ++cx.stats.retransmits;
@@ -41,18 +46,46 @@ void syn_timeout(Context& cx, Tcb& tcb) {
   send_syn(cx, tcb);
 }
 
+/// Is the one segment that is out without a flight to be probed for, rather than timed out (RFC 8985 section 7.2)?
+bool is_probe_of_one(const Tcb& tcb) { return tcb.flight == nullptr && has(tcb, sack_enabled) && tcb.backoff == 0 && has(tcb, rtt_timing); }
+
+void tail_probe(Context& cx, Tcb& tcb, Flight& flight) {
+  flight.probe_deadline = never;
+  send_tail_probe(cx, tcb, flight);
+  restart_rto(cx, tcb, flight);  // rfc8985 7.3
+  set_alarm(cx, tcb, flight);
+}
+
 void retransmission_timeout(Context& cx, Tcb& tcb) {
   if (!has(tcb, syn_acked)) {
     syn_timeout(cx, tcb);
+    return;
+  }
+  if (is_probe_of_one(tcb) && take_flight(cx, tcb) != nullptr) {
+    tail_probe(cx, tcb, *tcb.flight);
+    return;
+  }
+  if (tcb.flight != nullptr && tcb.flight->alarm != Flight::Alarm::retransmission) {
+    if (tcb.flight->alarm == Flight::Alarm::tail_probe)
+      tail_probe(cx, tcb, *tcb.flight);
+    else
+      on_reordering_timeout(cx, tcb, *tcb.flight);
+    mark_dirty(cx, tcb);
     return;
   }
   if (gave_up(cx, tcb)) {
     end_connection(cx, tcb, CloseReason::timed_out);
     return;
   }
+  if (on_path_timeout(cx, tcb)) {
+    start_retransmission_timer(cx, tcb);
+    return;
+  }
   on_retransmission_timeout(cx, tcb);  // RFC 6298 (5.4)
   count_backoff(tcb);                  // (5.5)
+  note_retransmission(cx, tcb);
   start_retransmission_timer(cx, tcb);
+  if (tcb.flight == nullptr) resend_without_flight(cx, tcb);
   mark_dirty(cx, tcb);
 }
 
@@ -72,27 +105,37 @@ void persist_timeout(Context& cx, Tcb& tcb) {
   start_persist_timer(cx, tcb, false);
 }
 
-void keepalive_timeout(Context& cx, Tcb& tcb) {
+/// rfc5482 4.2: more than the user timeout, or it would end what that lets live.
+Duration keepalive_idle(const Context& cx, const Tcb& tcb) {
   const TcpConfig& config = cx.config.tcp;
+  const Duration idle = tcb.keepalive_idle_s != 0 ? tcb.keepalive_idle_s * Duration{1s} : config.keepalive_idle;
+  if (!config.user_timeout_option || tcb.user_timeout_ds == endless) return idle;
+  return std::max(idle, give_up_after(cx, tcb) + 1s);
+}
+
+Duration keepalive_interval(const Context& cx, const Tcb& tcb) {
+  return tcb.keepalive_interval_s != 0 ? tcb.keepalive_interval_s * Duration{1s} : cx.config.tcp.keepalive_interval;
+}
+
+void keepalive_timeout(Context& cx, Tcb& tcb) {
   if (!has(tcb, keepalive_on)) return;
-  const Duration silent = since_ms(cx, tcb.heard_ms);
-  if (silent < config.keepalive_idle) tcb.keepalive_sent = 0;
-  if (silent < config.keepalive_idle) {
+  if (since_ms(cx, tcb.heard_ms) < keepalive_idle(cx, tcb)) {
+    tcb.keepalive_sent = 0;
     start_keepalive_timer(cx, tcb);  // heard meanwhile
     return;
   }
   if (tcb.snd_una != tcb.snd_nxt) {
-    tcb.idle_deadline = cx.now + config.keepalive_interval;  // the retransmission timer asks already
+    tcb.idle_deadline = cx.now + keepalive_interval(cx, tcb);  // the retransmission timer asks already
     return;
   }
-  if (tcb.keepalive_sent >= config.keepalive_probes) {
+  if (tcb.keepalive_sent >= (tcb.keepalive_probes != 0 ? tcb.keepalive_probes : cx.config.tcp.keepalive_probes)) {
     send_reset(cx, tcb);
     end_connection(cx, tcb, CloseReason::keepalive_timed_out);
     return;
   }
   send_keepalive(cx, tcb);
   ++tcb.keepalive_sent;
-  tcb.idle_deadline = cx.now + config.keepalive_interval;
+  tcb.idle_deadline = cx.now + keepalive_interval(cx, tcb);
 }
 
 void idle_timeout(Context& cx, Tcb& tcb) {
@@ -105,7 +148,13 @@ void idle_timeout(Context& cx, Tcb& tcb) {
 }  // namespace
 
 void start_retransmission_timer(Context& cx, Tcb& tcb) {
-  tcb.rtx_deadline = cx.now + current_rto(cx, tcb);
+  Duration timeout = current_rto(cx, tcb);
+  if (tcb.flight != nullptr) {
+    tcb.flight->rto_deadline = cx.now + timeout;
+  } else if (is_probe_of_one(tcb) && timeout > tail_probe_ack_delay) {
+    timeout = std::min(timeout, probe_timeout(tcb, true));
+  }
+  tcb.rtx_deadline = cx.now + timeout;
   arm_for(cx, tcb, tcb.rtx_deadline);
 }
 
@@ -121,7 +170,7 @@ void start_delayed_ack_timer(Context& cx, Tcb& tcb) {
 
 void start_keepalive_timer(Context& cx, Tcb& tcb) {
   const Duration silent = since_ms(cx, tcb.heard_ms);
-  tcb.idle_deadline = cx.now + std::max<Duration>(cx.config.tcp.keepalive_idle - silent, 1ms);
+  tcb.idle_deadline = cx.now + std::max<Duration>(keepalive_idle(cx, tcb) - silent, 1ms);
   arm_for(cx, tcb, tcb.idle_deadline);
 }
 
@@ -154,7 +203,11 @@ bool connection_timer(Context& cx, Tcb& tcb) {
     if (has(tcb, ended)) return false;
   }
   const bool application = take(tcb.app_deadline);
-  const Time next = std::min({tcb.rtx_deadline, tcb.ack_deadline, tcb.idle_deadline, tcb.app_deadline});
+  Time next = std::min({tcb.rtx_deadline, tcb.ack_deadline, tcb.idle_deadline, tcb.app_deadline});
+  if (tcb.flight != nullptr) {
+    if (take(tcb.flight->pace_deadline)) mark_dirty(cx, tcb);
+    next = std::min(next, tcb.flight->pace_deadline);
+  }
   if (next != never) arm_for(cx, tcb, next);
   return application;
 }

@@ -17,6 +17,9 @@ namespace handfast::tcp {
 
 inline constexpr unsigned max_pieces = 8;
 
+/// Most payload of one description: with all headers and options it is an IP datagram still.
+inline constexpr std::uint32_t max_described_payload = 65535 - 120;
+
 /// Views of what is sent are valid until the burst in which the segment was described has been written.
 struct TxSegment {
   struct Piece {
@@ -29,7 +32,10 @@ struct TxSegment {
   std::uint16_t window = 0;
   std::uint8_t flags = 0;
   std::uint8_t options_length = 0;
+  std::uint16_t urgent = 0;  // means something with URG in flags alone
   std::uint8_t pieces = 0;
+  std::uint8_t tos = 0;  // DSCP << 2 | ECN
+  std::uint16_t segment_size = 0;    ///< 0, or the payload of each frame that this is to become where it has more
   std::uint32_t payload_length = 0;
   std::array<std::byte, wire::max_tcp_options_length> options;
   std::array<Piece, max_pieces> piece;
@@ -41,18 +47,23 @@ class TxQueue {
   static constexpr std::uint32_t capacity = 512;
 
   /// output() leaves bulk data for the next round beyond this, so that one connection does not fill every burst.
-  [[nodiscard]] bool has_room() const { return size_ < capacity / 2; }
+  [[nodiscard]] bool has_room() const { return frames_ < capacity / 2; }
   /// A place for one more, not counted before commit(); null when the queue is full and cannot be written out.
   [[nodiscard]] TxSegment* next() {
     if (size_ == capacity) [[unlikely]] {
       if (write_out_ == nullptr) return nullptr;
       write_out_(context_);
     }
+    segments_[size_].segment_size = 0;
     return &segments_[size_];
   }
-  void commit() { ++size_; }
+  /// `frames`: how many it will become.
+  void commit(std::uint32_t frames = 1) {
+    ++size_;
+    frames_ += frames;
+  }
   [[nodiscard]] std::span<const TxSegment> segments() const { return {segments_.get(), size_}; }
-  void clear() { size_ = 0; }
+  void clear() { size_ = frames_ = 0; }
 
   /// `write_out(context)` writes all segments and clears the queue.
   using WriteOut = void (*)(void* context);
@@ -63,7 +74,7 @@ class TxQueue {
 
  private:
   std::unique_ptr<TxSegment[]> segments_ = std::make_unique_for_overwrite<TxSegment[]>(capacity);
-  std::uint32_t size_ = 0;
+  std::uint32_t size_ = 0, frames_ = 0;
   WriteOut write_out_ = nullptr;
   void* context_ = nullptr;
 };

@@ -28,8 +28,9 @@ struct RxFrame {
   [[nodiscard]] std::span<const std::byte> bytes() const { return {data, length}; }
 };
 
-/// What the port is to do for a frame that leaves.
-enum TxOffload : std::uint8_t { tx_ip_checksum = 1, tx_tcp_checksum = 2, tx_tcp_segmentation = 4 };
+/// What the port is to do for a frame that leaves. `tx_whole` asks nothing of it: the other end takes TCP segments as
+/// large as a buffer, whatever the MTU.
+enum TxOffload : std::uint8_t { tx_ip_checksum = 1, tx_tcp_checksum = 2, tx_tcp_segmentation = 4, tx_whole = 8 };
 
 /// One frame being written: `data` has room for `capacity` bytes; `length` is what was written.
 struct TxFrame {

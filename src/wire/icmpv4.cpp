@@ -41,6 +41,7 @@ Drop parse_icmp_quote(const IcmpMessage& message, IcmpQuote& out) {
   out.flow =
       FlowKey{{Ipv4Address{load32(ip + 12)}, load16(tcp)}, {Ipv4Address{load32(ip + 16)}, load16(tcp + 2)}};
   out.seq = Seq{load32(tcp + 4)};
+  out.datagram_length = load16(ip + 2);
   out.type = message.type;
   out.code = message.code;
   const bool has_mtu =

@@ -44,6 +44,7 @@ struct IcmpQuote {
   FlowKey flow;  ///< local = the quoted source: us
   Seq seq;
   std::uint8_t type = 0, code = 0;
+  std::uint16_t datagram_length = 0;  ///< of the datagram that was quoted, as its header has it
   std::uint16_t next_hop_mtu =
       0;  ///< of "fragmentation needed"; 0 elsewhere and from old routers (RFC 1191 section 5)
 };

@@ -12,6 +12,26 @@ namespace {
 constexpr std::uint16_t dont_fragment = 0x4000;
 constexpr std::uint16_t more_fragments_and_offset = 0x3fff;
 
+namespace ip_option {
+constexpr std::uint8_t end = 0, no_operation = 1, loose_source_route = 131, strict_source_route = 137;
+}
+
+/// MUST-50: every other option is skipped by its length, and one that lies about it ends the list.
+/// deviates: rfc9293 MUST-53 answers along a received source route; that lets a stranger choose where answers go.
+bool asks_for_a_source_route(std::span<const std::byte> options) {
+  for (std::size_t at = 0; at < options.size();) {
+    const std::uint8_t kind = load8(options.data() + at);
+    if (kind == ip_option::end) return false;
+    if (kind == ip_option::loose_source_route || kind == ip_option::strict_source_route) return true;
+    const bool has_length = kind != ip_option::no_operation;
+    if (has_length && options.size() - at < 2) return false;
+    const std::uint8_t length = has_length ? load8(options.data() + at + 1) : std::uint8_t{1};
+    if (length == 0) return false;
+    at += length;
+  }
+  return false;
+}
+
 }  // namespace
 
 Drop parse_ipv4(std::span<const std::byte> bytes, ChecksumState state, Ipv4Packet& out) {
@@ -28,6 +48,9 @@ Drop parse_ipv4(std::span<const std::byte> bytes, ChecksumState state, Ipv4Packe
     return Drop::ip_checksum;
   }
   if ((load16(p + 6) & more_fragments_and_offset) != 0) return Drop::ip_fragment;
+  if (header_length > ipv4_header_length &&
+      asks_for_a_source_route({p + ipv4_header_length, header_length - ipv4_header_length}))
+    return Drop::ip_source_route;
   out.source = Ipv4Address{load32(p + 12)};
   out.destination = Ipv4Address{load32(p + 16)};
   if (is_martian_source(out.source)) return Drop::ip_martian_source;

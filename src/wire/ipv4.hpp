@@ -32,7 +32,7 @@ struct Ipv4Packet {
 }
 
 /// `bytes` is what follows the link header: it may be longer than the datagram (padding), never shorter.
-/// The header's checksum is verified in software where `state` is unknown.
+/// A datagram with a source route is refused (docs/rfc-exceptions.md). The header's checksum is verified in software where `state` is unknown.
 [[nodiscard]] Drop parse_ipv4(std::span<const std::byte> bytes, ChecksumState state, Ipv4Packet& out);
 
 /// Takes addresses and ECN bits from the packet and parses its payload as TCP (see parse_tcp).

@@ -45,6 +45,24 @@ bool take_option(const std::byte* option, std::uint8_t length, TcpOptions& out) 
       out.ts_val = load32(option + 2);
       out.ts_ecr = load32(option + 6);
       return true;
+    case option_kind::user_timeout:
+      // rfc5482: advice; one of a wrong length is none.
+      if (length == option_length::user_timeout) out.user_timeout = load16(option + 2);
+      return true;
+    case option_kind::fast_open: {
+      // rfc7413 4.1.1: one of a wrong length is ignored.
+      const auto cookie = static_cast<std::uint8_t>(length - 2);
+      const bool fits = cookie >= option_length::least_fast_open_cookie && cookie <= option_length::most_fast_open_cookie;
+      if (cookie != 0 && (!fits || cookie % 2 != 0)) return true;
+      out.has_fast_open = true;
+      out.fast_open_length = cookie;
+      out.fast_open_cookie = option + 2;
+      return true;
+    }
+    case option_kind::md5_signature:
+    case option_kind::authentication:
+      out.is_authenticated = true;
+      return true;
     default:
       return true;  // rfc9293 3.1 MUST-6: skipped by its length
   }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The TCP header and its options (RFC 9293 section 3.1, 3.2; RFC 7323; RFC 2018): total parsers, one writer.
+// The TCP header and its options (RFC 9293 section 3.1, 3.2; RFC 7323, 2018, 5482, 7413): total parsers, one writer.
 // Layer: wire. Knows nothing of connections.
 #pragma once
 
@@ -50,6 +50,11 @@ struct TcpOptions {
   std::uint32_t ts_val = 0;
   std::uint32_t ts_ecr = 0;
   std::array<SackBlock, 4> sack{};
+  bool has_fast_open = false;
+  bool is_authenticated = false;       ///< MD5 (RFC 2385) or TCP-AO (RFC 5925), which is not looked into
+  std::uint8_t fast_open_length = 0;   ///< of the cookie: 0 (a request), or 4 to 16 and even
+  std::uint16_t user_timeout = 0;      ///< as it stands in the option (RFC 5482 section 3.3); 0: none
+  const std::byte* fast_open_cookie = nullptr;  ///< in the frame; or where write_options takes it from
 };
 
 /// A received segment: the header in host order, views for the rest. It lives as long as the frame.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // TCP options on their way out, in the layouts that every stack's fast path knows. Layer: wire.
 #include <algorithm>
+#include <cstring>
 
 #include "wire/bytes.hpp"
 #include "wire/tcp_option_kinds.hpp"
@@ -40,6 +41,17 @@ std::uint8_t write_options(std::byte* const to, const TcpOptions& options) {
   if (options.has_window_scale) {
     at = put_pair(at, head(option_kind::no_operation, option_kind::window_scale),
                   head(option_length::window_scale, options.window_scale));
+  }
+  if (options.user_timeout != 0) at = put_pair(at, head(option_kind::user_timeout, option_length::user_timeout), options.user_timeout);
+  if (options.has_fast_open) {
+    const std::size_t length = 2u + options.fast_open_length;
+    const std::size_t padded = (length + 3) / 4 * 4;
+    if (padded <= max_tcp_options_length - static_cast<std::size_t>(at - to)) {
+      for (std::size_t i = length; i < padded; ++i) *at++ = std::byte{option_kind::no_operation};
+      store16(at, head(option_kind::fast_open, static_cast<std::uint8_t>(length)));
+      if (options.fast_open_length != 0) std::memcpy(at + 2, options.fast_open_cookie, options.fast_open_length);
+      at += length;
+    }
   }
   const std::size_t room = max_tcp_options_length - static_cast<std::size_t>(at - to);
   const std::size_t fitting = room < 4 ? 0 : (room - 4) / option_length::sack_block;

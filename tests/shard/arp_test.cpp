@@ -97,6 +97,7 @@ TEST(Arp, sec_A18__unsolicited_reply_or_a_request_between_others__teaches_nothin
   EXPECT_TRUE(p->quiet());
 }
 
+// rfc1122 2.3.2.2
 TEST(Arp, reply_to_a_question__held_frames_leave_in_their_order) {
   Quiet t;
   std::vector<std::unique_ptr<Peer>> peers;
@@ -277,6 +278,7 @@ TEST(Arp, aged_entry__used_on_while_it_is_asked_for_directly__answer_renews_it) 
   EXPECT_FALSE(t.arp()) << "confirmed";
 }
 
+// rfc1122 2.3.2.1
 TEST(Arp, aged_entry__nobody_answers__is_given_up_and_asked_for_by_broadcast) {
   Quiet t;
   t.listen();

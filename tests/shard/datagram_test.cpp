@@ -30,6 +30,7 @@ Packet syn_from(Ipv4Address from, Ipv4Address to = Trace::stack_address) {
   return p;
 }
 
+// MUST-63, rfc1122 3.2.1.3b
 TEST(Martian, sec_A15__sources_that_nobody_has__dropped_without_answer_or_state) {
   for (const Ipv4Address source :
        {Ipv4Address{127, 0, 0, 1}, Ipv4Address{0, 0, 0, 0}, Ipv4Address{0, 1, 2, 3},
@@ -54,6 +55,7 @@ TEST(Martian, sec_A15__land__dropped) {
   EXPECT_EQ(usage_of(t.core()), Usage{});
 }
 
+// MUST-57, rfc1122 3.2.1.3a
 TEST(NotForUs, sec_A15__broadcast_and_multicast_and_foreign_destinations__dropped) {
   for (const Ipv4Address to :
        {Ipv4Address{10, 0, 0, 255}, Ipv4Address{255, 255, 255, 255}, Ipv4Address{224, 0, 0, 1},
@@ -105,6 +107,7 @@ TEST(LocalAddresses, several__each_listens_and_specific_listener_wins) {
   EXPECT_EQ(special.count("accept"), 1);
 }
 
+// MUST-44
 TEST(LocalAddresses, several__active_opens_use_them_all_beyond_the_port_range) {
   CoreConfig config = small_config();
   config.link.address = {Ipv4Address{10, 0, 0, 100}, 24};
@@ -189,6 +192,7 @@ TEST(Truncated, every_length_of_a_good_frame__no_over_read_and_no_answer) {
 // --- ICMP
 // --------------------------------------------------------------------------------------------------------
 
+// rfc1122 3.2.2.6
 TEST(Echo, request__answered_with_its_payload) {
   Trace t;
   t.inject(arp_request(Trace::peer_address, Trace::peer_mac));
@@ -245,6 +249,7 @@ Frame unreachable(const Packet& quoted, std::uint8_t code, std::uint32_t seq) {
   return ipv4_frame(quoted.destination.address, quoted.source.address, 1, icmp_message(3, code, 0, payload));
 }
 
+// MUST-56, rfc5927 5.2
 TEST(IcmpError, sec_A13__established__any_code_is_soft) {
   Trace t;
   t.listen();
@@ -256,6 +261,7 @@ TEST(IcmpError, sec_A13__established__any_code_is_soft) {
   EXPECT_EQ(t.state(), State::established);
 }
 
+// MUST-54, rfc5927 4.1
 TEST(IcmpError, sec_A13__syn_sent__port_unreachable_for_our_syn_ends_it_and_nothing_else_does) {
   Trace t;
   const ConnId id = t.connect();
@@ -268,6 +274,7 @@ TEST(IcmpError, sec_A13__syn_sent__port_unreachable_for_our_syn_ends_it_and_noth
   EXPECT_EQ(t.app.records[id].closed, CloseReason::unreachable);
 }
 
+// MUST-55, rfc5927 6.2
 TEST(IcmpError, sec_A13__source_quench_and_truncated_quotes__ignored) {
   Trace t;
   const ConnId id = t.connect();

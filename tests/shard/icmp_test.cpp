@@ -89,6 +89,7 @@ TEST(Echo, asker_is_no_neighbour__is_asked_for_and_counted_once) {
   t.other_frames.clear();
 }
 
+// rfc1122 3.2.2
 TEST(Icmp, truncated_damaged_or_of_another_type__dropped_and_counted) {
   Trace t;
   make_known(t);

@@ -44,6 +44,7 @@ struct Ports : testing::Test {
   const Endpoint first{Trace::peer_address, 80}, second{Trace::peer_address, 81}, third{{10, 0, 0, 3}, 80};
 };
 
+// rfc6056 3.3
 TEST_F(Ports, sec_A9__ten_thousand__one_more_than_the_last_predicts_none) {
   CoreConfig config = many();
   config.seed =
@@ -87,6 +88,7 @@ TEST_F(Ports, sec_A9__two_destinations__share_no_increment_and_no_order) {
   }
 }
 
+// rfc6056 3.2a
 TEST_F(Ports, whole_range__each_exactly_once_before_any_comes_again) {
   CoreConfig config = many();
   config.tcp.first_ephemeral_port = 40000;

@@ -71,6 +71,17 @@ void App::on_timer(Conn& c, State& s) {
   if (timer) timer(c);
 }
 
+void App::on_urgent(Conn& c, State& s) {
+  ++enter(c, s, "on_urgent").urgent;
+  events.emplace_back("urgent");
+  if (urgent) urgent(c);
+}
+
+void App::on_unresponsive(Conn& c, State& s) {
+  ++enter(c, s, "on_unresponsive").unresponsive;
+  if (unresponsive) unresponsive(c);
+}
+
 void App::on_closed(ConnId id, State& s, CloseReason why) {
   EXPECT_EQ(s.mark, State::magic) << "on_closed with a State that is not alive";
   Record& r = records[id];

@@ -34,12 +34,12 @@ class App {
     std::optional<CloseReason> closed;
     std::string received;
     std::uint64_t sent = 0;
-    int writable = 0, timers = 0;
+    int writable = 0, timers = 0, urgent = 0, unresponsive = 0;
   };
 
   // What the test wants done; empty: nothing, and data is taken whole.
   std::function<bool(const SynInfo&)> syn;
-  std::function<void(Conn&)> accepted, connected, writable, fin, timer;
+  std::function<void(Conn&)> accepted, connected, writable, fin, timer, urgent, unresponsive;
   std::function<std::size_t(Conn&, const RxView&)> data;
   std::function<void(Conn&, std::size_t)> sent;
   std::function<void(ConnId, CloseReason)> closed;
@@ -63,6 +63,8 @@ class App {
   void on_writable(Conn& c, State& s);
   void on_peer_fin(Conn& c, State& s);
   void on_timer(Conn& c, State& s);
+  void on_urgent(Conn& c, State& s);
+  void on_unresponsive(Conn& c, State& s);
   void on_closed(ConnId id, State& s, CloseReason why);
 
  private:

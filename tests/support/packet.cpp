@@ -48,6 +48,15 @@ bool read_option(std::span<const std::byte> option, Packet& packet, std::string&
       if (!is(10)) return why = "timestamps option", false;
       packet.ts = {get(option, 2, 4), get(option, 6, 4)};
       return true;
+    case 28:
+      if (!is(4) || (get(option, 2, 2) & 0x7fff) == 0) return why = "user timeout option", false;
+      packet.user_timeout = static_cast<std::uint16_t>(get(option, 2, 2));
+      return true;
+    case 34:
+      if (!packet.has(SYN) || option.size() % 2 != 0 || option.size() == 4 || option.size() > 18)
+        return why = "Fast Open option", false;
+      packet.cookie = std::string(reinterpret_cast<const char*>(option.data()) + 2, option.size() - 2);
+      return true;
     default:
       return why = "an option that nobody should send", false;
   }
@@ -79,7 +88,9 @@ bool read_ip(std::span<const std::byte> ip, Packet& packet, std::string& why) {
   if (get(ip, 0, 1) != 0x45) return why = "IP version or header length", false;
   if (get(ip, 2, 2) != ip.size()) return why = "IP total length is not the frame's", false;
   if (get(ip, 6, 2) != 0x4000) return why = "not DF, or a fragment", false;
-  if (get(ip, 8, 1) == 0) return why = "TTL 0", false;
+  packet.tos = static_cast<std::uint8_t>(get(ip, 1, 1));
+  packet.ttl = static_cast<std::uint8_t>(get(ip, 8, 1));
+  if (packet.ttl == 0) return why = "TTL 0", false;
   if (get(ip, 9, 1) != 6) return why = "not TCP", false;
   if (plain_sum(ip.first(20)) != 0xffff) return why = "IP checksum", false;
   packet.source.address = Ipv4Address{get(ip, 12, 4)};
@@ -143,6 +154,12 @@ std::vector<std::byte> build(const Packet& packet) {
     o.sack_permitted = packet.sack_permitted;
     o.has_timestamps = packet.ts.has_value();
     if (packet.ts) std::tie(o.ts_val, o.ts_ecr) = *packet.ts;
+    o.user_timeout = packet.user_timeout.value_or(0);
+    if (packet.cookie) {
+      o.has_fast_open = true;
+      o.fast_open_length = static_cast<std::uint8_t>(packet.cookie->size());
+      o.fast_open_cookie = reinterpret_cast<const std::byte*>(packet.cookie->data());
+    }
     for (const Block& b : packet.sack) o.sack[o.sack_count++] = {Seq{b.first}, Seq{b.second}};
     options_length = wire::write_options(options.data(), o);
   }
@@ -155,6 +172,8 @@ std::vector<std::byte> build(const Packet& packet) {
   fields.window = packet.window;
   fields.urgent = packet.urgent;
   fields.flags = packet.flags;
+  fields.tos = packet.tos;
+  fields.ttl = packet.ttl;
   std::vector<std::byte> frame(wire::tcp_frame_header_length + options_length + packet.payload.size());
   std::byte* payload = frame.data() + wire::tcp_frame_header_length + options_length;
   const std::uint64_t sum =

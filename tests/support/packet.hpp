@@ -27,11 +27,15 @@ struct Packet {
   std::uint8_t flags = 0;
   std::uint16_t window = 0;
   std::uint16_t urgent = 0;
+  std::uint8_t tos = 0;   ///< DSCP and ECN
+  std::uint8_t ttl = 64;
   std::optional<std::uint16_t> mss;
   std::optional<std::uint8_t> wscale;
   bool sack_permitted = false;
   std::optional<std::pair<std::uint32_t, std::uint32_t>> ts;  ///< TSval, TSecr
   std::vector<Block> sack;
+  std::optional<std::uint16_t> user_timeout;  ///< RFC 5482, as in the option
+  std::optional<std::string> cookie;          ///< RFC 7413; empty: asked for
   std::vector<std::uint8_t> raw_options;  ///< build(): used instead of the options above; a multiple of four
   std::string payload;
   Time at{};

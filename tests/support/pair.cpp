@@ -13,7 +13,8 @@
 namespace handfast::test {
 
 Pair::Pair(std::uint64_t seed, LinkRules link, std::function<void(CoreConfig&)> adjust)
-    : rules(std::move(link)), rng_(seed), now_(Time{std::chrono::microseconds{rng_.below(1u << 31)}}) {
+    : rules(std::move(link)), rng_(seed), now_(Time{std::chrono::microseconds{rng_.below(1u << 31)}}),
+      ways_{emulator::Direction{rng_.next()}, emulator::Direction{rng_.next()}} {
   for (int i = 0; i < 2; ++i) {
     CoreConfig config;
     config.link.address = {address(i), 24};
@@ -30,6 +31,9 @@ Pair::Pair(std::uint64_t seed, LinkRules link, std::function<void(CoreConfig&)> 
     End& end = ends_[i];
     end.pair = this;
     end.index = i;
+    ways_[i].rules.lose = [this, i](std::size_t n, std::span<const std::byte> frame) {
+      return rules.lose && rules.lose(i, n, frame);
+    };
     auto made = FrameStack::create(
         config, now_,
         [](void* e, std::span<const std::byte> frame) {
@@ -52,35 +56,28 @@ Pair::~Pair() {
 }
 
 void Pair::on_frame(End& from, std::span<const std::byte> frame) {
-  const std::size_t n = from.sent++;
+  ++from.sent;
   recorder_.note(now_, frame);
-  const auto chance = [this](double p) { return p > 0 && rng_.below(1u << 20) < p * (1u << 20); };
-  if (chance(rules.loss) || (rules.lose && rules.lose(from.index, n, frame))) {
-    ++lost_;
-    return;
-  }
-  put_on_wire(1 - from.index, frame);
-  if (chance(rules.duplicate)) put_on_wire(1 - from.index, frame);
-}
-
-void Pair::put_on_wire(int to, std::span<const std::byte> frame) {
-  const auto more = Duration{
-      rules.jitter.count() == 0
-          ? 0
-          : static_cast<Duration::rep>(rng_.next() % static_cast<std::uint64_t>(rules.jitter.count()))};
-  wire_.push({now_ + rules.delay + more, order_++, to, {frame.begin(), frame.end()}});
+  emulator::Direction& way = ways_[from.index];
+  emulator::Rules& on_way = way.rules;
+  // A test may have changed its rules since the last frame.
+  on_way.delay = rules.delay;
+  on_way.jitter = rules.jitter;
+  on_way.loss = rules.loss;
+  on_way.duplicate = rules.duplicate;
+  way.push(now_, frame);
 }
 
 bool Pair::step(Time end) {
-  Time next = wire_.empty() ? Time::max() : wire_.top().at;
+  Time next = Time::max();
+  for (const emulator::Direction& way : ways_)
+    if (const auto due = way.next()) next = std::min(next, *due);
   for (End& e : ends_)
     if (const auto due = e.stack->next_deadline()) next = std::min(next, *due);
   if (next > end) return false;
   now_ = std::max(now_, next);
-  while (!wire_.empty() && wire_.top().at <= now_) {
-    ends_[wire_.top().to].stack->receive(wire_.top().bytes);
-    wire_.pop();
-  }
+  for (int from = 0; from < 2; ++from)
+    ways_[from].deliver(now_, [&](Time, std::span<const std::byte> frame) { ends_[1 - from].stack->receive(frame); });
   for (End& e : ends_) e.stack->poll(now_);
   return true;
 }
@@ -94,7 +91,7 @@ void Pair::run_until(Time end) {
 }
 
 bool Pair::is_idle() {
-  if (!wire_.empty()) return false;
+  if (ways_[0].next() || ways_[1].next()) return false;
   return std::ranges::all_of(ends_, [this](End& e) {
     const Usage usage = usage_of(e.stack->core());
     const auto due = e.stack->next_deadline();

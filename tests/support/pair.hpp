@@ -5,10 +5,9 @@
 
 #include <functional>
 #include <memory>
-#include <queue>
-#include <vector>
 
 #include "base/rng.hpp"
+#include "emulator/direction.hpp"
 #include "handfast/frame_port.hpp"
 #include "support/recorder.hpp"
 
@@ -43,7 +42,7 @@ class Pair {
   /// Until `done` says so; false when `limit` has passed first.
   bool run_until(const std::function<bool()>& done, Duration limit);
   [[nodiscard]] std::size_t frames(int from) const { return ends_[from].sent; }
-  [[nodiscard]] std::size_t frames_lost() const { return lost_; }
+  [[nodiscard]] std::size_t frames_lost() const { return ways_[0].counts().lost + ways_[1].counts().lost; }
 
   LinkRules rules;
 
@@ -54,15 +53,7 @@ class Pair {
     std::size_t sent = 0;
     std::unique_ptr<FrameStack> stack;
   };
-  struct InFlight {
-    Time at;
-    std::uint64_t order;
-    int to;
-    std::vector<std::byte> bytes;
-    bool operator>(const InFlight& o) const { return at != o.at ? at > o.at : order > o.order; }
-  };
   void on_frame(End& from, std::span<const std::byte> frame);
-  void put_on_wire(int to, std::span<const std::byte> frame);
   /// The next moment at which something happens; false when it is after `end`.
   bool step(Time end);
   [[nodiscard]] bool is_idle();
@@ -70,9 +61,7 @@ class Pair {
   Rng rng_;
   Time now_;
   End ends_[2];
-  std::priority_queue<InFlight, std::vector<InFlight>, std::greater<>> wire_;
-  std::uint64_t order_ = 0;
-  std::size_t lost_ = 0;
+  emulator::Direction ways_[2];  ///< by the end that sends
   Recorder recorder_;
 };
 

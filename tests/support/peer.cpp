@@ -101,6 +101,14 @@ Send& Send::sack(std::vector<Block> relative) {
   for (const Block& b : relative) packet_.sack.emplace_back(peer_.irs + b.first, peer_.irs + b.second);
   return *this;
 }
+Send& Send::user_timeout(std::uint16_t field) {
+  packet_.user_timeout = field;
+  return *this;
+}
+Send& Send::cookie(std::string bytes) {
+  packet_.cookie = std::move(bytes);
+  return *this;
+}
 Send& Send::options(std::vector<std::uint8_t> raw) {
   packet_.raw_options = std::move(raw);
   return *this;

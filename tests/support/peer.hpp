@@ -38,6 +38,8 @@ class Send {
   Send& sack_ok();
   Send& ts(std::uint32_t value, std::uint32_t echo);
   Send& sack(std::vector<Block> relative);  ///< to the stack's initial number
+  Send& user_timeout(std::uint16_t field);
+  Send& cookie(std::string bytes);
   Send& options(std::vector<std::uint8_t> raw);
   Send& urgent(std::uint16_t pointer);
   Send& flags(std::uint8_t all);

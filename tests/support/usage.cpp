@@ -11,7 +11,8 @@ namespace handfast::test {
 Usage usage_of(Core& core) {
   const auto& cx = core.shard().tcp();
   return {cx.tcbs.size(),     cx.half_opens.size(),        cx.time_waits.size(),   cx.extents.in_use(),
-          cx.chunks.in_use(), cx.receive_buffers.in_use(), cx.scoreboards.in_use()};
+          cx.chunks.in_use(), cx.receive_buffers.in_use(), cx.flights.in_use(),
+          cx.path_searches.size()};
 }
 
 void expect_nothing_held(Core& core) {
@@ -21,7 +22,8 @@ void expect_nothing_held(Core& core) {
   EXPECT_EQ(u.extents, 0u);
   EXPECT_EQ(u.chunks, 0u);
   EXPECT_EQ(u.receive_buffers, 0u);
-  EXPECT_EQ(u.scoreboards, 0u);
+  EXPECT_EQ(u.flights, 0u);
+  EXPECT_EQ(u.path_searches, 0u);
   const CoreStats s = core.stats();
   EXPECT_EQ(s.connections, 0u);
   EXPECT_EQ(s.half_open, 0u);

@@ -10,7 +10,7 @@ namespace handfast::test {
 
 struct Usage {
   std::uint32_t connections = 0, half_open = 0, time_wait = 0;
-  std::uint32_t extents = 0, chunks = 0, receive_buffers = 0, scoreboards = 0;
+  std::uint32_t extents = 0, chunks = 0, receive_buffers = 0, flights = 0, path_searches = 0;
   friend bool operator==(const Usage&, const Usage&) = default;
 };
 

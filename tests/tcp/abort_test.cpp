@@ -20,6 +20,7 @@ std::size_t whole_request_then_close(Conn& c, const RxView& in) {
 
 // --------------------------------------------------------------------------
 
+// SHLD-3
 TEST(Close, with_unread_data__sends_rst) {
   Trace t;
   t.listen();
@@ -98,6 +99,7 @@ TEST(Close, in_on_data_of_held_bytes__the_view_stays_readable) {
   }
 }
 
+// SHLD-3, MAY-1
 TEST(Close, data_after_it__is_answered_by_rst) {
   Trace t;
   t.listen();

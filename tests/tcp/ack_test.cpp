@@ -10,6 +10,7 @@
 namespace handfast::test {
 namespace {
 
+// SHLD-18, MUST-40, rfc5681 4.2a
 TEST(DelayedAck, one_small_segment__within_40_ms) {
   Trace t;
   t.listen();
@@ -22,6 +23,7 @@ TEST(DelayedAck, one_small_segment__within_40_ms) {
   t.expect_nothing_until(10s);
 }
 
+// SHLD-19, rfc5681 4.2b
 TEST(DelayedAck, every_second_full_segment__at_once) {
   Trace t;
   t.listen();
@@ -34,6 +36,7 @@ TEST(DelayedAck, every_second_full_segment__at_once) {
   }
 }
 
+// MUST-58, MUST-59, rfc5681 4.2c
 TEST(DelayedAck, two_full_segments_in_one_burst__one_ack) {
   Trace t;
   t.listen();
@@ -80,6 +83,7 @@ TEST(DelayedAck, pure_acks__are_never_acknowledged) {
 // --- which ACKs count
 // ------------------------------------------------------------------------------------------------
 
+// MAY-12, rfc5961 5.2
 TEST(AckRange, sec_A4__too_old__challenge_and_nothing_delivered) {
   Trace t;
   t.listen();
@@ -132,6 +136,7 @@ TEST(AckRange, sec_A5__ghost_acks__bounded_by_what_was_sent) {
   }
 }
 
+// rfc5961 5.2
 TEST(AckRange, sec_C12__optimistic_ack__discarded) {
   Trace t;
   t.listen();
@@ -157,6 +162,7 @@ TEST(AckRange, a_part_of_a_segment__the_rest_is_sent_again_from_there) {
 // --- timestamps
 // ---------------------------------------------------------------------------------------------------
 
+// rfc7323 5.3a
 TEST(Paws, old_timestamp__dropped_and_acknowledged) {
   Trace t;
   t.listen();
@@ -172,6 +178,7 @@ TEST(Paws, old_timestamp__dropped_and_acknowledged) {
   EXPECT_EQ(t.drops(Drop::tcp_old_timestamp), 1u);
 }
 
+// rfc7323 5.2b
 TEST(Paws, rst__is_exempt) {
   Trace t;
   t.listen();
@@ -182,6 +189,7 @@ TEST(Paws, rst__is_exempt) {
   EXPECT_EQ(t.app.reason(), CloseReason::reset_by_peer);
 }
 
+// rfc7323 5.5
 TEST(Paws, after_24_days_of_silence__ts_recent_is_not_believed) {
   Trace t;
   t.listen();
@@ -191,6 +199,7 @@ TEST(Paws, after_24_days_of_silence__ts_recent_is_not_believed) {
   EXPECT_EQ(t.app.received(), "awake");
 }
 
+// rfc7323 5.3b
 TEST(TsRecent, sec_A12__invalid_ack_with_far_future_timestamp__does_not_poison_it) {
   Trace t;
   t.listen();
@@ -203,6 +212,7 @@ TEST(TsRecent, sec_A12__invalid_ack_with_far_future_timestamp__does_not_poison_i
   EXPECT_EQ(t.app.received(), "good");
 }
 
+// rfc7323 4.3b, 5.3b
 TEST(TsRecent, beyond_a_gap__not_taken) {
   Trace t;
   t.listen();
@@ -213,6 +223,7 @@ TEST(TsRecent, beyond_a_gap__not_taken) {
   EXPECT_EQ(t.peer.expect().packet().ts->second, before) << "RFC 7323 4.3 (2): SEG.SEQ <= Last.ACK.sent";
 }
 
+// rfc7323 4.3a
 TEST(TsRecent, delayed_ack_of_two__echoes_the_first) {
   Trace t;
   t.listen();
@@ -227,6 +238,7 @@ TEST(TsRecent, delayed_ack_of_two__echoes_the_first) {
   EXPECT_EQ(ack.packet().ts->second, first) << "RFC 7323 4.3 (A): the round trip includes the delay";
 }
 
+// rfc7323 3.2a, 4.1, 5.4
 TEST(Timestamps, tsval_counts_milliseconds_and_is_on_everything) {
   Trace t;
   t.listen();

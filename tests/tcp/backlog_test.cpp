@@ -92,6 +92,7 @@ TEST(Backlog, waiting_full__further_syns_are_dropped_and_answered_when_there_is_
   EXPECT_EQ(t.app.count("accept"), 2);
 }
 
+// rfc4987 3.2
 TEST(Backlog, half_open_limit__is_the_backlog_and_apart_from_the_waiting) {
   Trace t{without_cookies()};
   t.listen(80, {.backlog = 2, .paused = true});
@@ -205,6 +206,7 @@ TEST(Backlog, waiting_connection_times_out__while_paused__is_gone_after_resume) 
 // --- beyond the limit: cookies
 // -------------------------------------------------------------------------------
 
+// rfc4987 3.6
 TEST(Cookie, half_open_full__stateless_answer__opens_with_its_options) {
   Trace t;
   t.listen(80, {.backlog = 1});

@@ -191,6 +191,7 @@ TEST(Close, simultaneous__our_fin_lost__comes_again_in_closing) {
 // --- the peer's FIN first
 // ------------------------------------------------------------------------------------------
 
+// MUST-12
 TEST(Close, passive__four_waves__eof_once) {
   Trace t;
   t.listen();

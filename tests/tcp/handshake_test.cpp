@@ -10,6 +10,7 @@
 namespace handfast::test {
 namespace {
 
+// MUST-14
 TEST(Handshake, passive__three_segments__accepts) {
   Trace t;
   t.listen();
@@ -27,13 +28,14 @@ TEST(Handshake, passive__three_segments__accepts) {
   EXPECT_EQ(t.stats().half_open, 0u);
 }
 
+// MUST-14, MUST-16, rfc6691 2b, rfc7323 2.3a, 2.2d
 TEST(Handshake, passive__options_offered__are_granted) {
   Trace t;
   t.listen();
   t.peer.syn().mss(1400).wscale(7).sack_ok().ts(t.peer.ts_now(), 0);
   const Packet answer = t.peer.expect().syn_ack().packet();
   EXPECT_EQ(answer.mss, 1460);
-  EXPECT_EQ(answer.wscale, 3) << "65535 << 3 is the first that holds 256 KiB";
+  EXPECT_EQ(answer.wscale, 7) << "65535 << 7 is the first that holds 6 MiB";
   EXPECT_TRUE(answer.sack_permitted);
   ASSERT_TRUE(answer.ts);
   EXPECT_EQ(answer.ts->second, t.peer.ts_now());
@@ -41,10 +43,11 @@ TEST(Handshake, passive__options_offered__are_granted) {
   t.peer.ack();
   const ConnStats s = t.conn().stats();
   EXPECT_TRUE(s.timestamps && s.sack && s.window_scale);
-  EXPECT_EQ(s.mss, 1400u - 12) << "MUST-67: options are taken off";
+  EXPECT_EQ(s.mss, 1400u - 12) << "MUST-16: options are taken off";
   EXPECT_EQ(s.send_window, 65535u << 7);
 }
 
+// MUST-15
 TEST(Handshake, passive__no_mss_option__sends_536) {
   Trace t;
   t.listen();
@@ -95,6 +98,7 @@ TEST(Handshake, passive__third_segment_lost__syn_ack_comes_again_and_is_answered
   t.expect_nothing_until(30s);
 }
 
+// rfc4987 3.3
 TEST(Handshake, passive__silence__syn_ack_at_0_1_3_seconds_then_nothing) {
   Trace t;
   t.listen();
@@ -132,7 +136,7 @@ TEST(Handshake, active__three_segments__connects) {
   t.connect();
   const auto first = t.peer.expect().syn().seq(0).window(65535);
   EXPECT_EQ(first.packet().mss, 1460);
-  EXPECT_EQ(first.packet().wscale, 3);
+  EXPECT_EQ(first.packet().wscale, 7);
   EXPECT_TRUE(first.packet().sack_permitted);
   ASSERT_TRUE(first.packet().ts);
   EXPECT_EQ(first.packet().ts->second, 0u);
@@ -167,6 +171,7 @@ TEST(Handshake, active__data_queued_in_syn_sent__leaves_when_open) {
   t.peer.expect().flags(ACK).data("early");
 }
 
+// MUST-22, MUST-23, rfc6298 2.1, 5.5
 TEST(Handshake, active__silence__syn_at_doubling_times_for_three_minutes) {
   Trace t;
   const ConnId id = t.connect();
@@ -185,6 +190,7 @@ TEST(Handshake, active__silence__syn_at_doubling_times_for_three_minutes) {
   EXPECT_FALSE(t.app.records[id].opened);
 }
 
+// rfc5681 3.1c, rfc6928 2b, rfc6298 5.7
 TEST(Handshake, active__first_syn_lost__opens_with_a_small_window_and_a_long_rto) {
   Trace t;
   t.connect();
@@ -238,6 +244,7 @@ TEST(Handshake, active__close_in_syn_sent__ends_and_the_late_answer_is_reset) {
   t.peer.expect().rst().seq(1);
 }
 
+// MUST-10
 TEST(Handshake, simultaneous__both_syns_cross__one_connect) {
   Trace t;
   t.connect();
@@ -252,6 +259,7 @@ TEST(Handshake, simultaneous__both_syns_cross__one_connect) {
   EXPECT_EQ(t.conn().stats().send_window, 65535u << 2);
 }
 
+// rfc7323 2.2d
 TEST(Handshake, simultaneous__answered_by_syn_ack__connects_and_its_window_is_not_scaled) {
   Trace t;
   t.connect();
@@ -279,6 +287,7 @@ TEST(Handshake, simultaneous__syn_ack_lost__comes_again) {
   EXPECT_EQ(t.state(), State::established);
 }
 
+// MUST-11
 TEST(Handshake, simultaneous__rst_in_syn_received__refused_not_back_to_listen) {
   Trace t;
   const ConnId id = t.connect();

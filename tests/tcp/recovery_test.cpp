@@ -255,6 +255,8 @@ TEST(SackRecovery, holes_are_filled_and_nothing_that_was_sacked_is_sent_again) {
   for (const std::uint32_t s : sent(t)) again.push_back(s);
   EXPECT_EQ(again, (Seqs{nth(0), nth(2), nth(5)}));
   t.peer.ack().ack(nth(8));
+  EXPECT_EQ(usage_of(t.core()), (Usage{.connections = 1, .flights = 1})) << "what it knows of the path is kept for a second";
+  t.advance(2s);
   EXPECT_EQ(usage_of(t.core()), (Usage{.connections = 1}));
   EXPECT_EQ(t.stats().fast_retransmits, 1u);
 }
@@ -266,13 +268,30 @@ TEST(SackRecovery, by_sack_alone__a_lost_edge_of_more_than_three_segments) {
   EXPECT_EQ(sent(t), Seqs{nth(0)});
 }
 
-TEST(SackRecovery, after_a_timeout__sacked_bytes_are_no_longer_believed) {
+TEST(SackRecovery, after_a_timeout__what_was_sacked_is_kept__rfc_6675_5_1) {
   Trace t;
   with_flight(t, 4, with_sack);
   t.peer.ack().ack(1).sack({{nth(1), nth(2)}});
+  EXPECT_EQ(sent(t), Seqs{nth(0)}) << "by RACK: what left after it has arrived";
   t.advance_to_frame(2s);
+  EXPECT_EQ(sent(t), Seqs{nth(0)}) << "by the timer";
+  EXPECT_EQ(t.stats().timeouts, 1u);
+  EXPECT_EQ(t.conn().stats().sacked, mss);
+  EXPECT_EQ(t.stats().sack_reneging, 0u);
+}
+
+TEST(SackRecovery, the_peer_drops_what_it_had_sacked__all_is_sent_again) {
+  Trace t;
+  with_flight(t, 4, with_sack);
+  t.peer.ack().ack(1).sack({{nth(1), nth(4)}});
   EXPECT_EQ(sent(t), Seqs{nth(0)});
-  EXPECT_EQ(usage_of(t.core()).scoreboards, 0u) << "RFC 2018 8: it may have reneged";
+  t.peer.ack().ack(nth(1));  // the hole is filled, and nothing behind it is there (RFC 2018 8)
+  t.advance_to_frame(2s);
+  EXPECT_EQ(sent(t), Seqs{nth(1)});
+  EXPECT_EQ(t.conn().stats().sacked, 0u);
+  EXPECT_EQ(t.stats().sack_reneging, 1u);
+  t.peer.ack().ack(nth(2));
+  EXPECT_EQ(sent(t), (Seqs{nth(2), nth(3)}));
 }
 
 TEST(SackRecovery, second_loss_after_a_full_recovery__is_found_by_sack_too) {
@@ -299,7 +318,7 @@ TEST(SackRecovery, sec_B14__nonsense_blocks__ignored) {
     t.peer.ack().ack(1).window(60000).sack(blocks);
     t.peer.ack().ack(1).window(60001).sack(blocks);
   }
-  EXPECT_EQ(usage_of(t.core()).scoreboards, 0u);
+  EXPECT_EQ(t.conn().stats().sacked, 0u);
   EXPECT_TRUE(sent(t).empty());
   t.peer.ack().ack(nth(1)).sack({{1, nth(1)}});  // D-SACK (RFC 2883)
   EXPECT_EQ(t.stats().fast_retransmits, 0u);
@@ -350,7 +369,7 @@ TEST(SackRecovery, sec_C10__ten_thousand_blocks_in_random_order__bounded_and_com
     const std::uint32_t at = una + 216 * (1 + 2 * t.rng().below(flight / 432 - 1));
     t.peer.ack().ack(una).sack({{at, at + 216}});
   }
-  EXPECT_LE(usage_of(t.core()).scoreboards, 1u);
+  EXPECT_LE(usage_of(t.core()).flights, 1u);
   sent(t);
   t.app.writable = nullptr;
   t.peer.rcv_nxt = una + flight;

@@ -66,6 +66,7 @@ INSTANTIATE_TEST_SUITE_P(Reset, EveryState, testing::ValuesIn(synchronised), [](
   return s;
 });
 
+// MUST-12, rfc5961 3.2a
 TEST_P(EveryState, sec_A1__rst_at_rcv_nxt__closes_once_and_silently) {
   Trace t;
   bring_to(t, GetParam());
@@ -76,6 +77,7 @@ TEST_P(EveryState, sec_A1__rst_at_rcv_nxt__closes_once_and_silently) {
   EXPECT_EQ(usage_of(t.core()), Usage{});
 }
 
+// rfc5961 3.2b
 TEST_P(EveryState, sec_A1__rst_in_window__one_challenge_and_no_more) {
   Trace t;
   bring_to(t, GetParam());
@@ -89,6 +91,7 @@ TEST_P(EveryState, sec_A1__rst_in_window__one_challenge_and_no_more) {
   EXPECT_EQ(t.stats().challenge_acks, 2u);
 }
 
+// rfc5961 3.2c
 TEST_P(EveryState, sec_A1__rst_outside__silence) {
   Trace t;
   bring_to(t, GetParam());
@@ -114,6 +117,7 @@ TEST_P(EveryState, sec_A1__a_million_random_rsts_but_the_one__never_close) {
   }
 }
 
+// rfc5961 4.2a
 TEST_P(EveryState, sec_A3__syn_anywhere__challenge_and_no_change) {
   for (const std::uint32_t offset : {0u - 1, 0u, 1u, 65535u, 70000u, 1u << 31, 0x12345678u}) {
     Trace t;
@@ -126,6 +130,7 @@ TEST_P(EveryState, sec_A3__syn_anywhere__challenge_and_no_change) {
   }
 }
 
+// rfc5961 4.2b
 TEST_P(EveryState, sec_A3__reborn_peer__challenge_then_its_rst_then_a_new_connection) {
   Trace t;
   bring_to(t, GetParam());
@@ -158,6 +163,7 @@ TEST_P(EveryState, no_ack_flag__dropped) {
   EXPECT_EQ(t.drops(Drop::tcp_no_ack), 2u);
 }
 
+// MAY-12, rfc5961 5.2
 TEST_P(EveryState, sec_A4__ack_of_what_was_never_sent__challenge_and_nothing_delivered) {
   Trace t;
   bring_to(t, GetParam());
@@ -170,6 +176,7 @@ TEST_P(EveryState, sec_A4__ack_of_what_was_never_sent__challenge_and_nothing_del
   EXPECT_EQ(t.app.received(), "");
 }
 
+// rfc5961 7a
 TEST_P(EveryState, sec_A7__a_flood_of_challenges__two_a_second_and_no_buffer_kept) {
   Trace t;
   bring_to(t, GetParam());
@@ -193,6 +200,7 @@ TEST_P(EveryState, sec_A7__a_flood_of_challenges__two_a_second_and_no_buffer_kep
   }
 }
 
+// MUST-66
 TEST(Reset, sec_A1__zero_window__only_the_exact_rst_closes) {
   Trace t;
   t.listen();
@@ -212,6 +220,7 @@ TEST(Reset, sec_A1__zero_window__only_the_exact_rst_closes) {
   }
 }
 
+// MUST-11
 TEST(Reset, sec_A1__syn_received__returns_to_listen) {
   Trace t;
   t.listen();
@@ -228,6 +237,7 @@ TEST(Reset, sec_A1__syn_received__returns_to_listen) {
   t.expect_nothing_until(1min);
 }
 
+// rfc5961 3.2d
 TEST(Reset, sec_A2__syn_sent__only_a_rst_that_acknowledges_our_syn_counts) {
   Trace t;
   const ConnId id = t.connect();

@@ -29,6 +29,7 @@ Packet spoofed(Trace& t, std::uint8_t flags) {
   return p;
 }
 
+// rfc4987 3.2, 3.6
 TEST(SynFlood, sec_C1__half_open_is_bounded_and_beyond_it_nothing_is_kept) {
   CoreConfig config = small_config();
   config.limits.half_open = 50;
@@ -152,6 +153,7 @@ TEST(Cookies, sec_A16__replayed_with_another_tuple_or_number__not_accepted) {
   EXPECT_TRUE(t.app.events.empty());
 }
 
+// MUST-8, MUST-9, SHLD-1, rfc6528 3a, 3b
 TEST(Isn, sec_A8__distinct_by_tuple_rising_in_time_and_keyed) {
   Rng a{1}, b{2};
   const tcp::Secrets one{a}, two{b};
@@ -176,6 +178,7 @@ TEST(Isn, sec_A8__distinct_by_tuple_rising_in_time_and_keyed) {
   EXPECT_GT(sums.size(), 990u);
 }
 
+// rfc6056 3.3, rfc5927 4.2
 TEST(Ports, sec_A9__no_port_follows_from_the_one_before_and_none_comes_twice) {
   CoreConfig config = small_config();
   config.tcp.first_ephemeral_port = 32768;

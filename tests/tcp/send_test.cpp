@@ -18,6 +18,7 @@ std::string pattern(std::size_t n, std::uint32_t from = 0) {
   return s;
 }
 
+// MUST-61
 TEST(SendCall, two_full_segments_and_a_rest__psh_on_the_last) {
   Trace t;
   t.listen();
@@ -40,6 +41,7 @@ TEST(SendCall, two_full_segments_and_a_rest__psh_on_the_last) {
   EXPECT_EQ(t.conn().stats().bytes_sent, 3000u);
 }
 
+// SHLD-27, SHLD-28
 TEST(SendCall, from_many_small_pieces__segments_are_full) {
   Trace t;
   t.listen();
@@ -74,6 +76,7 @@ TEST(SendCall, from_many_static_pieces_of_odd_length__bytes_and_checksum_are_rig
   EXPECT_EQ(got, all);
 }
 
+// SHLD-7, MAY-16, rfc1122 4.2.3.4
 TEST(Nagle, on__a_small_segment_waits_while_another_is_unacknowledged) {
   Trace t;
   t.listen();
@@ -87,6 +90,7 @@ TEST(Nagle, on__a_small_segment_waits_while_another_is_unacknowledged) {
   t.peer.expect().data("twothree");
 }
 
+// MUST-17
 TEST(Nagle, off__small_segments_leave_at_once) {
   Trace t;
   t.listen();
@@ -100,6 +104,7 @@ TEST(Nagle, off__small_segments_leave_at_once) {
   t.peer.expect().data("two");
 }
 
+// MUST-17
 TEST(Nagle, switched_off_while_bytes_wait__they_leave) {
   Trace t;
   t.listen();
@@ -154,6 +159,7 @@ TEST(Cork, holds_small_segments_until_uncork__full_ones_leave) {
   t.peer.expect().data(std::string(40, 'x') + "y");
 }
 
+// MUST-60
 TEST(Cork, forgotten__override_timeout_sends) {
   Trace t;
   t.listen();

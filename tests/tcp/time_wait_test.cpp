@@ -21,6 +21,7 @@ void to_time_wait(Trace& t, Peer& p, Handshake h = {}) {
   p.expect().pure_ack().seq(2).ack(2);
 }
 
+// MUST-13
 TEST(TimeWait, lasts_exactly_twice_msl) {
   for (const Duration msl : {Duration{5ms}, Duration{1s}, Duration{30s}}) {
     CoreConfig config = small_config();
@@ -92,6 +93,7 @@ TEST(TimeWait, sec_A14__old_data__ack_only) {
   EXPECT_EQ(usage_of(t.core()).time_wait, 0u) << "no restart for what is no FIN";
 }
 
+// MAY-2, rfc1122 4.2.2.13, rfc6191 2d
 TEST(TimeWait, sec_A14__syn_with_larger_seq__new_connection_with_larger_iss) {
   Trace t;
   t.listen();
@@ -106,6 +108,7 @@ TEST(TimeWait, sec_A14__syn_with_larger_seq__new_connection_with_larger_iss) {
   EXPECT_EQ(usage_of(t.core()).time_wait, 0u);
 }
 
+// rfc6191 2d
 TEST(TimeWait, sec_A14__syn_with_older_seq__ack_only) {
   Trace t;
   t.listen();
@@ -117,6 +120,7 @@ TEST(TimeWait, sec_A14__syn_with_older_seq__ack_only) {
   EXPECT_EQ(usage_of(t.core()).time_wait, 1u);
 }
 
+// SHLD-4, rfc6191 2a
 TEST(TimeWait, sec_A14__syn_with_newer_timestamp_and_older_seq__new_connection) {
   Trace t;
   t.listen();
@@ -128,6 +132,7 @@ TEST(TimeWait, sec_A14__syn_with_newer_timestamp_and_older_seq__new_connection) 
   EXPECT_EQ(t.app.count("accept"), 2);
 }
 
+// rfc6191 2c
 TEST(TimeWait, sec_A14__syn_with_older_timestamp_and_larger_seq__ack_only) {
   Trace t;
   t.listen();

@@ -27,6 +27,7 @@ CoreConfig quick_keepalive() {
   return config;
 }
 
+// MUST-25
 TEST(KeepAlive, off_by_default__silence_for_days) {
   Trace t;
   t.listen();
@@ -36,6 +37,7 @@ TEST(KeepAlive, off_by_default__silence_for_days) {
   EXPECT_FALSE(t.stack().next_deadline()) << "an idle connection costs no timer";
 }
 
+// MUST-24, MUST-28
 TEST(KeepAlive, defaults__two_hours) {
   Trace t;
   t.listen();
@@ -46,6 +48,7 @@ TEST(KeepAlive, defaults__two_hours) {
   t.peer.expect().pure_ack().seq(0);
 }
 
+// MUST-27, SHLD-12, MAY-5
 TEST(KeepAlive, probe__lies_below_the_window_and_an_answer_starts_it_over) {
   Trace t{quick_keepalive()};
   t.listen();
@@ -59,6 +62,7 @@ TEST(KeepAlive, probe__lies_below_the_window_and_an_answer_starts_it_over) {
   EXPECT_EQ(t.stats().keepalive_probes, 5u);
 }
 
+// MUST-29
 TEST(KeepAlive, sec_C21__no_answer__ends_after_the_last_probe) {
   Trace t{quick_keepalive()};
   t.listen();
@@ -71,6 +75,7 @@ TEST(KeepAlive, sec_C21__no_answer__ends_after_the_last_probe) {
   t.peer.expect().rst_ack();
 }
 
+// MUST-26
 TEST(KeepAlive, data_heard__postpones_it) {
   Trace t{quick_keepalive()};
   t.listen();
@@ -84,6 +89,7 @@ TEST(KeepAlive, data_heard__postpones_it) {
   EXPECT_EQ(t.stats().keepalive_probes, 0u);
 }
 
+// MUST-26
 TEST(KeepAlive, while_data_is_unacknowledged__no_probes_and_no_busy_timer) {
   CoreConfig config = quick_keepalive();
   config.tcp.keepalive_idle = 100ms;
@@ -102,6 +108,7 @@ TEST(KeepAlive, while_data_is_unacknowledged__no_probes_and_no_busy_timer) {
   drain(t.peer);
 }
 
+// MUST-24
 TEST(KeepAlive, switched_off__stops) {
   Trace t{quick_keepalive()};
   t.listen();

@@ -45,6 +45,7 @@ TEST(Ipv4, good_datagram__is_taken_apart) {
   EXPECT_EQ(packet.payload.size(), 25u);
 }
 
+// MUST-50, rfc1122 3.2.1.8
 TEST(Ipv4, options__are_skipped_at_every_header_length) {
   for (std::size_t words = 0; words <= 10; ++words) {
     const ExactBlock block{datagram({.ip_options = Bytes(4 * words, std::byte{0x86}), .payload = 5})};
@@ -89,6 +90,7 @@ TEST(Ipv4, every_truncation__is_dropped) {
   }
 }
 
+// rfc1122 3.2.1.1
 TEST(Ipv4, every_version_but_4__is_dropped) {
   for (unsigned version = 0; version < 16; ++version) {
     Bytes bytes = datagram({});
@@ -98,6 +100,7 @@ TEST(Ipv4, every_version_but_4__is_dropped) {
   }
 }
 
+// rfc1122 3.2.1.2
 TEST(Ipv4, sec_B4__checksum_is_believed_or_verified_as_the_port_says) {
   const Bytes good = datagram({.payload = 4});
   for (std::size_t bit = 0; bit < 16; ++bit) {
@@ -132,6 +135,7 @@ TEST(Ipv4, sec_A15__martian_sources__are_dropped_by_their_first_byte) {
   }
 }
 
+// rfc4821 4a
 TEST(Ipv4, written_header__has_a_right_checksum_df_and_identification_zero) {
   Rng rng{1};
   for (int i = 0; i < 2000; ++i) {

@@ -3,6 +3,7 @@
 // and what is written read back.
 #include <gtest/gtest.h>
 
+#include <cstring>
 #include <optional>
 
 #include "base/rng.hpp"
@@ -56,6 +57,9 @@ bool body_is_right(const RawOption& option) {
   }
 }
 
+/// rfc7413 4.1.1: 0, or 4 to 16 and even; others are ignored.
+bool is_fast_open_length(std::size_t n) { return n == 0 || (n >= 4 && n <= 16 && n % 2 == 0); }
+
 /// What the parser should say of these bytes; the last option of a kind counts.
 std::optional<TcpOptions> expected(const Bytes& bytes) {
   const auto list = grammar(bytes);
@@ -77,6 +81,12 @@ std::optional<TcpOptions> expected(const Bytes& bytes) {
       options.ts_val = test::u32(option.body, 0);
       options.ts_ecr = test::u32(option.body, 4);
     }
+    if (option.kind == 28 && option.body.size() == 2) options.user_timeout = test::u16(option.body, 0);  // rfc5482 3.3
+    if (option.kind == 34 && is_fast_open_length(option.body.size())) {
+      options.has_fast_open = true;
+      options.fast_open_length = static_cast<std::uint8_t>(option.body.size());
+    }
+    if (option.kind == 19 || option.kind == 29) options.is_authenticated = true;
   }
   return options;
 }
@@ -92,6 +102,10 @@ void expect_equal(const TcpOptions& got, const TcpOptions& want) {
   ASSERT_EQ(got.ts_ecr, want.ts_ecr);
   ASSERT_EQ(got.sack_count, want.sack_count);
   for (std::size_t i = 0; i < want.sack_count; ++i) ASSERT_EQ(got.sack.at(i), want.sack.at(i));
+  ASSERT_EQ(got.user_timeout, want.user_timeout);
+  ASSERT_EQ(got.has_fast_open, want.has_fast_open);
+  ASSERT_EQ(got.fast_open_length, want.fast_open_length);
+  ASSERT_EQ(got.is_authenticated, want.is_authenticated);
 }
 
 void check_against_reference(const Bytes& bytes) {
@@ -107,6 +121,7 @@ void check_against_reference(const Bytes& bytes) {
   if (parse_timestamp_only(block.bytes(), quick)) expect_equal(quick, want.value());
 }
 
+// MUST-4, MUST-7, MUST-68
 TEST(TcpOptions, sec_B1__every_kind_length_and_data_offset__equals_the_grammar) {
   for (std::size_t size = 0; size <= max_tcp_options_length; size += 4) {
     for (int kind = 0; kind < 256; ++kind) {
@@ -122,9 +137,10 @@ TEST(TcpOptions, sec_B1__every_kind_length_and_data_offset__equals_the_grammar) 
   }
 }
 
+// MUST-64
 TEST(TcpOptions, sec_B1__an_option_at_every_place__is_never_read_past_the_end) {
   for (std::size_t place = 0; place < max_tcp_options_length; ++place) {
-    for (const int kind : {2, 3, 4, 5, 8, 9, 254, 255}) {
+    for (const int kind : {2, 3, 4, 5, 8, 9, 19, 28, 29, 34, 254, 255}) {
       for (int length = 0; length < 256; ++length) {
         Bytes bytes(max_tcp_options_length, std::byte{1});
         test::put8(bytes, place, static_cast<unsigned>(kind));
@@ -144,6 +160,30 @@ TEST(TcpOptions, random_lists__equal_the_grammar) {
       byte = kind == 0 ? static_cast<std::byte>(rng.next()) : static_cast<std::byte>(rng.below(11));
     }
     ASSERT_NO_FATAL_FAILURE(check_against_reference(bytes)) << i;
+  }
+}
+
+// rfc7413 4.1.1, rfc5482 3.3: what is written is what is read, beside everything else that a SYN has
+TEST(TcpOptions, fast_open_and_user_timeout__written_and_read_beside_all_others) {
+  Bytes cookie;
+  for (unsigned i = 1; i <= 16; ++i) cookie.push_back(static_cast<std::byte>(i));
+  for (const unsigned length : {0u, 4u, 6u, 8u, 10u, 12u, 14u, 16u}) {
+    TcpOptions in;
+    in.has_mss = in.has_timestamps = in.has_window_scale = in.sack_permitted = in.has_fast_open = true;
+    in.mss = 1460;
+    in.ts_val = 7;
+    in.window_scale = 3;
+    in.fast_open_length = static_cast<std::uint8_t>(length);
+    in.fast_open_cookie = cookie.data();
+    in.user_timeout = length <= 12 ? 0x8005 : 0;
+    Bytes room(max_tcp_options_length);
+    const std::size_t size = write_options(room.data(), in);
+    ASSERT_EQ(size % 4, 0u);
+    ASSERT_LE(size, max_tcp_options_length);
+    TcpOptions out;
+    ASSERT_TRUE(parse_tcp_options(std::span{room}.first(size), out));
+    expect_equal(out, in);
+    EXPECT_EQ(std::memcmp(out.fast_open_cookie, cookie.data(), length), 0);
   }
 }
 
@@ -217,6 +257,7 @@ TEST(TcpOptions, timestamps_and_sack__have_the_layout_of_rfc7323_appendix_a) {
                                               1, 1, 5, 10, 0, 0, 0, 3, 0, 0, 0, 4}));
 }
 
+// MUST-68, MUST-69
 TEST(TcpOptions, every_combination__is_read_back_and_never_exceeds_forty_bytes) {
   for (unsigned bits = 0; bits < 16; ++bits) {
     for (std::uint8_t blocks = 0; blocks <= 4; ++blocks) {

@@ -133,6 +133,7 @@ TEST(Tcp, sec_B2__data_offsets_that_lie__are_dropped) {
   }
 }
 
+// MUST-3
 TEST(Tcp, sec_B4__every_checksum_state__is_obeyed) {
   const Bytes good = test::make_frame({.payload = 9});
   Bytes wrong = good;
@@ -152,6 +153,7 @@ TEST(Tcp, sec_B4__every_checksum_state__is_obeyed) {
   EXPECT_EQ(agreed(wrong, ChecksumState::unknown, ChecksumState::good), Drop::ip_checksum);
 }
 
+// MUST-3
 TEST(Tcp, every_flipped_bit__is_noticed) {
   // What the checksums cover: addresses of Ethernet are not among it, and padding is not.
   const Bytes whole = test::make_frame({.tcp_options = Bytes(4, std::byte{1}), .payload = 33, .padding = 3});

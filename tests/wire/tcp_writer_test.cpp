@@ -83,6 +83,7 @@ TEST(TcpWriter, known_syn__has_these_bytes) {
   EXPECT_EQ(write(fields, option_bytes, {}), expected);
 }
 
+// MUST-2
 TEST(TcpWriter, random_frames__have_right_checksums_and_read_back) {
   Rng rng{1};
   for (int i = 0; i < 20'000; ++i) {
