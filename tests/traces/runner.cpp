@@ -145,6 +145,7 @@ void Runner::peer_sends_once(const Step& step) {
     p.ack = peer.irs + static_cast<std::uint32_t>(s.ack.value_or(peer.rcv_nxt));
   }
   if (s.psh.value_or(!p.payload.empty())) p.flags |= PSH;
+  if (s.ecn) p.tos = static_cast<std::uint8_t>(*s.ecn);
   if (s.urgent) p.urgent = static_cast<std::uint16_t>(*s.urgent);
   peer_window_ = s.window.value_or(peer_window_);
   const int shift = p.has(SYN) || !stack_shift_ ? 0 : peer_shift_.value_or(0);
@@ -224,6 +225,7 @@ void Runner::check_segment(const Step& step, const Packet& p) {
   if (s.psh && p.has(PSH) != *s.psh) wrong("PSH flag");
   const int shift = p.has(SYN) || !peer_shift_ ? 0 : stack_shift_.value_or(0);
   if (s.window && *s.window != std::int64_t{p.window} << shift) wrong("window");
+  if (s.ecn && (p.tos & 3) != *s.ecn) wrong("ECN code point");
   if (length != 0 && p.payload != stream(*s.begin, *s.end)) wrong("payload");
   check_options(step, p);
 }
@@ -260,6 +262,8 @@ std::string Runner::text(const Packet& p, bool from_stack) const {
     if (p.has(bit)) s += name;
   s += " " + std::to_string(relative(p.seq, own));
   if (!p.payload.empty()) s += ":" + std::to_string(relative(p.seq, own) + std::int64_t(p.payload.size()));
+  for (const auto& [bits, name] : {std::pair{1, " ect1"}, {2, " ect0"}, {3, " ce"}})
+    if ((p.tos & 3) == bits) s += name;
   if (p.has(ACK)) s += " ack " + std::to_string(relative(p.ack, other));
   const auto& scale = from_stack ? stack_shift_ : peer_shift_;
   const bool scaled = !p.has(SYN) && stack_shift_ && peer_shift_;

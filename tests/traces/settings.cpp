@@ -18,6 +18,14 @@ CongestionControl algorithm(const Option& o) {
   throw ScriptError(o.line, "no such congestion control: '" + o.value + "'");
 }
 
+PathMtuDiscovery discovery(const Option& o) {
+  for (const auto& [name, value] : {std::pair{"off", PathMtuDiscovery::off},
+                                    {"icmp", PathMtuDiscovery::icmp},
+                                    {"black_hole", PathMtuDiscovery::black_hole}})
+    if (o.value == name) return value;
+  throw ScriptError(o.line, "expected off, icmp or black_hole after '" + o.name + "'");
+}
+
 using Setter = std::function<void(Settings&, const Option&)>;
 
 template <class T>
@@ -66,6 +74,8 @@ const std::map<std::string, Setter>& setters() {
       {"challenge_acks_per_second", number(&T::challenge_acks_per_second)},
       {"resets_per_second", number(&T::resets_per_second)},
       {"congestion", [](Settings& s, const Option& o) { s.config.tcp.congestion_control = algorithm(o); }},
+      {"path_mtu_discovery",
+       [](Settings& s, const Option& o) { s.config.tcp.path_mtu_discovery = discovery(o); }},
       {"mtu",
        [](Settings& s, const Option& o) {
          s.config.link.mtu = static_cast<std::uint16_t>(integer(o.value, o.line));
@@ -87,6 +97,8 @@ const std::map<std::string, Setter>& setters() {
 Settings settings_of(const Script& script) {
   Settings settings;
   settings.config.tcp.congestion_control = CongestionControl::new_reno;
+  settings.config.tcp.path_mtu_discovery =
+      PathMtuDiscovery::icmp;  // the sizes of retransmissions are the script's
   for (const Option& o : script.options) {
     const auto found = setters().find(o.name);
     if (found == setters().end()) {

@@ -86,7 +86,10 @@ void Runner::open(const Step& step) {
   Step part = step;
   part.after = Duration{0};
   part.segment = o.syn;
-  part.segment.flags = test::SYN;
+  // rfc3168 6.1.1: the one that asks sets both flags, the one that agrees ECE alone.
+  constexpr std::uint8_t ece = 0x40, cwr = 0x80;
+  const std::uint8_t asks = test::SYN | (o.ecn ? ece | cwr : 0), agrees = test::SYN | (o.ecn ? ece : 0);
+  part.segment.flags = o.active ? agrees : asks;
   part.segment.begin = part.segment.end = 0;
   part.segment.window = std::min<std::int64_t>(o.window, 65535);
   if (!o.active) {
@@ -98,7 +101,7 @@ void Runner::open(const Step& step) {
   }
   Step answer = step;
   answer.after = Duration{0};
-  answer.segment.flags = test::SYN;
+  answer.segment.flags = o.active ? asks : agrees;
   answer.segment.begin = answer.segment.end = 0;
   if (!o.active) answer.segment.ack = 1;
   stack_sends(answer);
