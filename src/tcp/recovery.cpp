@@ -91,6 +91,8 @@ std::uint32_t detect_by_duplicates(Tcb& tcb, Flight& flight, const AckArrival& a
       break;
     case Recovery::fast:
       if (arrival.duplicate || arrival.prior_una == tcb.snd_una) return 0;
+      if (!before(tcb.snd_una, flight.recover)) return 0;  // a full acknowledgment: nothing of this recovery is missing
+      flight.send_one = true;  // no other ACK may come to let it out
       break;
     case Recovery::timeout:
       return 0;
