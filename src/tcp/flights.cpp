@@ -343,8 +343,9 @@ std::uint32_t pipe(const Tcb& tcb) {
   if (tcb.flight == nullptr) return out;
   const Flight& flight = *tcb.flight;
   std::uint32_t gone = flight.sacked + flight.lost - flight.resent;
-  // Each duplicate ACK says that one segment has left the network (RFC 5681 section 3.2).
-  if (!has(tcb, sack_enabled)) gone += std::uint32_t{tcb.dup_acks} * tcb.snd_mss;
+  // Each duplicate ACK says that one segment has left the network (RFC 5681 section 3.2); after a timeout it is one of
+  // those that count as lost already.
+  if (!has(tcb, sack_enabled) && tcb.recovery != Recovery::timeout) gone += std::uint32_t{tcb.dup_acks} * tcb.snd_mss;
   return out - std::min(out, gone);
 }
 
