@@ -100,6 +100,7 @@ struct alignas(64) Flight : IdleNode {
   bool dsack_round_on = false;
   bool tlp_out = false;              // a probe is in flight
   bool tlp_again = false;            // it was a retransmission
+  bool tlp_unmeasured = false;       // no round trip was measured since the last probe
   enum class Alarm : std::uint8_t { retransmission, tail_probe, reordering } alarm = Alarm::retransmission;
 
   // --- undo (RFC 3522, 4015, 5682, and D-SACK as RFC 3708 describes) ---

@@ -3,6 +3,7 @@
 #include "tcp/flights.hpp"
 
 #include <algorithm>
+#include <array>
 #include <limits>
 #include <new>
 
@@ -159,8 +160,17 @@ bool is_duplicate_sack(const wire::TcpOptions& options, Seq ack) {
   return before_eq(second.left, first.left) && before_eq(first.right, second.right);
 }
 
+/// In ascending order, whatever the order in the option: what one ACK tells of at once is no reordering (rfc8985 6.2
+/// step 3).
 void apply_sack(Context& cx, Tcb& tcb, Flight& flight, Seq ack, const wire::TcpOptions& options, Delivery& d) {
-  for (std::size_t i = 0; i < options.sack_count; ++i) {
+  std::array<std::uint8_t, std::tuple_size_v<decltype(options.sack)>> order{};
+  for (std::uint8_t i = 0; i < options.sack_count; ++i) {
+    std::uint8_t at = i;
+    for (; at != 0 && before(options.sack[i].left, options.sack[order[at - 1u]].left); --at) order[at] = order[at - 1u];
+    order[at] = i;
+  }
+  for (std::size_t k = 0; k < options.sack_count; ++k) {
+    const std::size_t i = order[k];
     const wire::SackBlock& block = options.sack[i];
     if (!before(block.left, block.right) || after(block.right, tcb.snd_nxt)) continue;
     if (i == 0 && is_duplicate_sack(options, ack)) {
@@ -353,16 +363,17 @@ std::uint32_t pipe(const Tcb& tcb) {
   if (tcb.flight == nullptr) return out;
   const Flight& flight = *tcb.flight;
   std::uint32_t gone = flight.sacked + flight.lost - flight.resent;
-  // Each duplicate ACK says that one segment has left the network (RFC 5681 section 3.2).
-  if (!has(tcb, sack_enabled)) gone += std::uint32_t{tcb.dup_acks} * tcb.snd_mss;
+  // Each duplicate ACK says that one segment has left the network (RFC 5681 section 3.2); after a timeout it is one of
+  // those that count as lost already.
+  if (!has(tcb, sack_enabled) && tcb.recovery != Recovery::timeout) gone += std::uint32_t{tcb.dup_acks} * tcb.snd_mss;
   return out - std::min(out, gone);
 }
 
 Delivery deliver_ack(Context& cx, Tcb& tcb, Flight& flight, Seq ack, const wire::TcpOptions& options) {
   Delivery d;
   d.prior_flight = pipe(tcb);
-  if (has(tcb, sack_enabled) && options.sack_count != 0) apply_sack(cx, tcb, flight, ack, options, d);
   if (after(ack, tcb.snd_una)) deliver_cumulative(cx, tcb, flight, ack, options, d);
+  if (has(tcb, sack_enabled) && options.sack_count != 0) apply_sack(cx, tcb, flight, ack, options, d);
   return d;
 }
 

@@ -313,7 +313,7 @@ bool send_tail_probe(Context& cx, Tcb& tcb, Flight& flight) {
     enter_again(cx, tcb, flight, n);
     flight.tlp_again = true;
   }
-  flight.tlp_out = true;
+  flight.tlp_out = flight.tlp_unmeasured = true;
   flight.tlp_end = tcb.snd_nxt;
   ++cx.stats.tail_loss_probes;
   return true;

@@ -157,6 +157,7 @@ Duration probe_timeout(const Tcb& tcb, bool one_segment) {
 
 bool probe_is_eligible(const Tcb& tcb, const Flight& flight) {
   return has(tcb, sack_enabled) && tcb.recovery == Recovery::open && flight.sacked == 0 && flight.lost == 0 && !flight.tlp_out &&
+         !flight.tlp_unmeasured &&  // rfc8985 7.3 (2)
          tcb.backoff == 0 && !flight.sent.empty();
 }
 

@@ -92,6 +92,8 @@ std::uint32_t detect_by_duplicates(Tcb& tcb, Flight& flight, const AckArrival& a
       break;
     case Recovery::fast:
       if (arrival.duplicate || arrival.prior_una == tcb.snd_una) return 0;
+      if (!before(tcb.snd_una, flight.recover)) return 0;  // a full acknowledgment: nothing of this recovery is missing
+      flight.send_one = true;  // no other ACK may come to let it out
       break;
     case Recovery::timeout:
       return 0;
@@ -101,13 +103,17 @@ std::uint32_t detect_by_duplicates(Tcb& tcb, Flight& flight, const AckArrival& a
 
 void take_samples(Context& cx, Tcb& tcb, Flight& flight, const Delivery& d, const AckArrival& arrival) {
   if (d.rtt_us != 0) {
+    flight.tlp_unmeasured = false;
     if (before(d.rtt_right, flight.rtt_seq)) return;  // one a round trip
     take_rtt_sample(cx, tcb, d.rtt_us);
     flight.rtt_seq = tcb.snd_nxt;
   } else if (d.acked != 0 && has(tcb, ts_enabled) && arrival.has_echo && arrival.echo != 0) {
     // What it acknowledges was sent twice; the echo tells which copy this answers (RFC 7323 section 4).
     const std::uint32_t ms = ts_now(cx, tcb) - arrival.echo;
-    if (ms < 1u << 22) take_rtt_sample(cx, tcb, ms * 1000);
+    if (ms < 1u << 22) {
+      take_rtt_sample(cx, tcb, ms * 1000);
+      flight.tlp_unmeasured = false;
+    }
   }
 }
 

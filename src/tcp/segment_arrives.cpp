@@ -228,6 +228,11 @@ void acknowledge(Arrival& a, Seq ack) {
   Context& cx = a.cx;
   Tcb& tcb = a.tcb;
   std::uint32_t bytes = distance(tcb.snd_una, ack);
+  if (tcb.backoff != 0) {
+    // Karn's second half (rfc1122 4.2.3.1): the RTO stays backed off until something is measured. A SYN's is (5.7) below.
+    if (has(tcb, syn_acked)) tcb.rto_us = static_cast<std::uint32_t>(current_rto(cx, tcb) / 1us);
+    tcb.backoff = 0;
+  }
   if (!has(tcb, syn_acked)) {
     set(tcb, syn_acked);
     // RFC 6298 (5.7): no sample and a SYN sent twice means 3 s for the data.
@@ -243,7 +248,6 @@ void acknowledge(Arrival& a, Seq ack) {
   tcb.snd_una = ack;
   if (data != 0) take_off_queue(cx, tcb, data);
   a.verdict.acked += data;
-  tcb.backoff = 0;
   tcb.progress_ms = cx.now_ms;
   clear(tcb, probe_out);
   clear(tcb, persist);

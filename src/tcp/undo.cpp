@@ -66,10 +66,13 @@ void step_frto(Context& cx, Tcb& tcb, Flight& flight, const Delivery& d, const A
   }
   if (flight.frto == 2) {
     // Step 3: something arrives that was not sent again: it was on its way all the time.
-    if (d.original)
+    if (d.original) {
       undo(cx, tcb, flight);
-    else if (d.any || arrival.duplicate)
+      flight.recover = tcb.snd_una;  // 3 b: losses from here on are losses
+    } else if (d.any || arrival.duplicate) {
       flight.frto = 0;
+      if (!congestion(tcb).models) tcb.cwnd = 3u * tcb.snd_mss;  // 3 a: two round trips of slow start have passed
+    }
     return;
   }
   if (d.acked == 0) {

@@ -281,10 +281,10 @@ CoreConfig with_seed(CoreConfig config, Rng& rng) {
 }
 }  // namespace
 
-Trace::Trace(CoreConfig config)
+Trace::Trace(CoreConfig config, std::uint32_t below_wrap)
     : rng_(test_seed()),
       config_(with_seed(std::move(config), rng_)),
-      start_(time_before_wrap(config_, 1 + rng_.below(300))),
+      start_(time_before_wrap(config_, below_wrap != 0 ? below_wrap : 1 + rng_.below(300))),
       now_(start_),
       peer(*this, {peer_address, peer_port}, {stack_address, stack_port}) {
   auto made = FrameStack::create(

@@ -136,7 +136,8 @@ class Peer {
 
 class Trace {
  public:
-  explicit Trace(CoreConfig config = small_config());
+  /// The stack's initial number lies `below_wrap` below 2^32; 0: up to 300, any.
+  explicit Trace(CoreConfig config = small_config(), std::uint32_t below_wrap = 0);
   /// Ends everything and checks that nothing is left behind.
   ~Trace();
   Trace(const Trace&) = delete;
