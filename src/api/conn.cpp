@@ -125,9 +125,9 @@ void Conn::set_keepalive(const KeepAlive& times) {
   const auto seconds = [](Duration d) {
     return static_cast<std::uint16_t>(d <= Duration{0} ? 0 : std::clamp<std::int64_t>(d / 1s, 1, 65535));
   };
-  tcb_->keepalive_idle_s = seconds(times.idle);
-  tcb_->keepalive_interval_s = seconds(times.interval);
-  tcb_->keepalive_probes = times.probes;
+  tcp::take_rare(shard_->tcp(), *tcb_).keepalive_idle_s = seconds(times.idle);
+  tcp::take_rare(shard_->tcp(), *tcb_).keepalive_interval_s = seconds(times.interval);
+  tcp::take_rare(shard_->tcp(), *tcb_).keepalive_probes = times.probes;
   set_keepalive(true);
 }
 

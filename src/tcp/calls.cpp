@@ -297,7 +297,7 @@ ConnStats status(const Context& cx, const Tcb& tcb) {
   s.ecn = has(tcb, ecn_on);
   s.dscp = has(tcb, marked) ? tcb.dscp : std::uint8_t{0};
   s.user_timeout = give_up_after(cx, tcb);
-  s.peer_user_timeout = decode_user_timeout(tcb.peer_user_timeout);
+  s.peer_user_timeout = decode_user_timeout(rare(tcb).peer_user_timeout);
   s.urgent_ahead = urgent_ahead(tcb, first_unread(tcb));
   s.congestion_control = tcb.congestion;
   return s;

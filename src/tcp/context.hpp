@@ -4,11 +4,13 @@
 #pragma once
 
 #include <cstdint>
+#include <new>
 #include <vector>
 
 #include "base/rng.hpp"
 #include "ds/flow_hash.hpp"
 #include "ds/flow_table.hpp"
+#include "ds/mapping.hpp"
 #include "ds/slab.hpp"
 #include "ds/timer_wheel.hpp"
 #include "handfast/config.hpp"
@@ -103,6 +105,8 @@ struct Context {
   ds::Slab<PathSearch> path_searches;
   PathCache paths;
 
+  ds::Mapping rare_memory;              // a Rare for each control block; touched by those alone that need it
+
   ds::TimerWheel tcb_wheel;
   ds::TimerWheel half_open_wheel;
 
@@ -140,6 +144,16 @@ inline void set_dscp(Tcb& tcb, std::uint8_t dscp) {
 /// Bytes received in order that the application has not taken.
 [[nodiscard]] inline std::uint32_t unread_bytes(const Tcb& tcb) {
   return tcb.receive != nullptr ? distance(tcb.receive->unread, text_end(tcb)) : 0;
+}
+
+/// To read of; and to write to.
+[[nodiscard]] inline const Rare& rare(const Tcb& tcb) { return tcb.rare != nullptr ? *tcb.rare : no_rare; }
+[[nodiscard]] inline Rare& take_rare(const Context& cx, Tcb& tcb) {
+  if (tcb.rare == nullptr) {
+    auto* all = static_cast<Rare*>(cx.rare_memory.data());
+    tcb.rare = ::new (static_cast<void*>(all + cx.tcbs.index_of(tcb))) Rare;
+  }
+  return *tcb.rare;
 }
 
 /// Output is due for this connection at the end of the burst.

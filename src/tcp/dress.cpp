@@ -17,13 +17,13 @@ std::uint32_t extra_option_bytes(const Tcb& tcb, std::uint32_t other_options) {
 
 void dress_segment(const Context& cx, Tcb& tcb, TxSegment& segment) {
   if (has(tcb, urgent_out)) {
-    if (!after(tcb.snd_up, tcb.snd_una)) {
+    if (!after(rare(tcb).snd_up, tcb.snd_una)) {
       clear(tcb, urgent_out);
-    } else if (after(tcb.snd_up, segment.seq)) {
+    } else if (after(rare(tcb).snd_up, segment.seq)) {
       // Further away than the field reaches: it advances as segments do (MUST-31: any length).
       segment.flags |= wire::urg;
       segment.urgent = static_cast<std::uint16_t>(
-          std::min<std::uint32_t>(distance(segment.seq, tcb.snd_up), 0xffff));  // MUST-62
+          std::min<std::uint32_t>(distance(segment.seq, rare(tcb).snd_up), 0xffff));  // MUST-62
     }
   }
   if (extra_option_bytes(tcb, segment.options_length) != 0) {

@@ -22,7 +22,7 @@ void check_sequence_space(const Context& cx, const Tcb& tcb) {
     HF_ASSERT(tcb.cwnd >= tcb.snd_mss && tcb.ssthresh >= 2u * tcb.snd_mss);
     HF_ASSERT(tcb.snd_mss >= 36 && tcb.snd_mss <= tcb.mss_limit);
   }
-  HF_ASSERT(tcb.path_search == npos || has(tcb, mss_unsettled));
+  HF_ASSERT(rare(tcb).path_search == npos || has(tcb, mss_unsettled));
   static_cast<void>(cx);
 }
 
@@ -101,7 +101,7 @@ void check_invariants(const Context& cx, const Tcb& tcb) {
   if (has(tcb, ended)) {
     HF_ASSERT(tcb.state == State::closed && !has(tcb, in_table) && !tcb.timer.armed());
     HF_ASSERT(tcb.send_head == nullptr && tcb.receive == nullptr && tcb.flight == nullptr);
-    HF_ASSERT(tcb.path_search == npos);
+    HF_ASSERT(rare(tcb).path_search == npos);
     return;
   }
   check_send_queue(tcb);

@@ -57,6 +57,7 @@ Context::Context(const CoreConfig& c, Time start)
       flights(c.limits.recovery_blocks),
       path_searches(c.limits.path_searches),
       paths(c.limits.paths, secrets.flow[1]),
+      rare_memory(std::size_t{c.limits.connections} * sizeof(Rare)),
       tcb_wheel(start),
       half_open_wheel(start) {
   set_now(start);

@@ -101,11 +101,11 @@ bool is_proven(Context& cx, const Tcb& tcb) {
 void try_larger_later(const Context& cx, Tcb& tcb) {
   constexpr std::uint32_t ticks =
       (path_lifetime_ms >> tick_shift) + 2;  // two are cut off: the division's, and this one
-  tcb.larger_after = static_cast<std::uint16_t>(path_tick(cx) + ticks);
+  take_rare(cx, tcb).larger_after = static_cast<std::uint16_t>(path_tick(cx) + ticks);
 }
 
 bool may_try_larger(const Context& cx, const Tcb& tcb) {
-  return static_cast<std::int16_t>(path_tick(cx) - tcb.larger_after) >= 0;
+  return static_cast<std::int16_t>(path_tick(cx) - rare(tcb).larger_after) >= 0;
 }
 
 void raise_mss(Tcb& tcb, std::uint32_t mtu) {
@@ -126,7 +126,7 @@ PathSearch* make_path_search(Context& cx, Tcb& tcb) {
   search.generation = generation;
   search.proof = tcb.iss + 1;
   search.proven = proven;
-  tcb.path_search = index;
+  take_rare(cx, tcb).path_search = index;
   set(tcb, mss_unsettled);
   return &search;
 }
@@ -139,10 +139,10 @@ void judge_black_hole(Context& cx, const Tcb& tcb, PathSearch& search) {
 }
 
 void release_path_search(Context& cx, Tcb& tcb) {
-  if (tcb.path_search == npos) return;
-  judge_black_hole(cx, tcb, cx.path_searches[tcb.path_search]);
-  cx.path_searches.free(tcb.path_search);
-  tcb.path_search = npos;
+  if (rare(tcb).path_search == npos) return;
+  judge_black_hole(cx, tcb, cx.path_searches[rare(tcb).path_search]);
+  cx.path_searches.free(rare(tcb).path_search);
+  take_rare(cx, tcb).path_search = npos;
 }
 
 void remember_path(Context& cx, const Tcb& tcb) {
@@ -169,7 +169,7 @@ void set_send_mss(Context& cx, Tcb& tcb, std::uint16_t peer_mss) {
       mtu = first;
       set(tcb, mss_unsettled);
       try_larger_later(cx, tcb);
-      if (known == 0) tcb.larger_after = path_tick(cx);
+      if (known == 0) take_rare(cx, tcb).larger_after = path_tick(cx);
     }
   }
   tcb.snd_mss = static_cast<std::uint16_t>(mtu - full_headers(tcb));

@@ -38,7 +38,7 @@ void release_path_search(Context& cx, Tcb& tcb);
 // --- shared with path_probe.cpp ---
 
 [[nodiscard]] inline PathSearch* path_search_of(Context& cx, const Tcb& tcb) {
-  return tcb.path_search != npos ? &cx.path_searches[tcb.path_search] : nullptr;
+  return rare(tcb).path_search != npos ? &cx.path_searches[rare(tcb).path_search] : nullptr;
 }
 /// The connection's, made if there is none; null when the pool is empty.
 [[nodiscard]] PathSearch* make_path_search(Context& cx, Tcb& tcb);

@@ -139,7 +139,7 @@ std::uint32_t next_segment_room(Context& cx, Tcb& tcb, std::uint32_t unsent, std
     const PathSearch* search = path_search_of(cx, tcb);
     if (search != nullptr && search->claimed == 0 && search->proven && search->probe_size == 0)
       release_path_search(cx, tcb);
-    if (tcb.path_search == npos) clear(tcb, mss_unsettled);
+    if (rare(tcb).path_search == npos) clear(tcb, mss_unsettled);
     return segment_room(tcb);
   }
   if (cx.config.tcp.path_mtu_discovery < PathMtuDiscovery::black_hole) {

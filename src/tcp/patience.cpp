@@ -51,13 +51,13 @@ Duration decode_user_timeout(std::uint16_t field) {
 }
 
 std::uint16_t advertised_user_timeout(const Context& cx, const Tcb& tcb) {
-  return tcb.adv_user_timeout != 0 ? tcb.adv_user_timeout : encode_user_timeout(cx.config.tcp.user_timeout);
+  return rare(tcb).adv_user_timeout != 0 ? rare(tcb).adv_user_timeout : encode_user_timeout(cx.config.tcp.user_timeout);
 }
 
 void take_user_timeout(const Context& cx, Tcb& tcb, std::uint16_t field) {
   const TcpConfig& config = cx.config.tcp;
   if (!config.user_timeout_option || (field & ~in_minutes) == 0) return;  // section 3.4: reserved, ignored
-  tcb.peer_user_timeout = field;
+  take_rare(cx, tcb).peer_user_timeout = field;
   if (has(tcb, user_timeout_fixed)) return;
   // Section 3.1. validate() holds the lower limit above the largest RTO.
   const Duration wanted =
@@ -72,10 +72,10 @@ void choose_user_timeout(Context& cx, Tcb& tcb, Duration limit) {
   if (!cx.config.tcp.user_timeout_option) return;
   if (limit <= Duration{0}) {
     clear(tcb, user_timeout_fixed);
-    tcb.adv_user_timeout = 0;
+    take_rare(cx, tcb).adv_user_timeout = 0;
   } else {
     set(tcb, user_timeout_fixed);
-    tcb.adv_user_timeout = encode_user_timeout(limit);
+    take_rare(cx, tcb).adv_user_timeout = encode_user_timeout(limit);
   }
   announce_user_timeout(cx, tcb);
 }

@@ -26,8 +26,8 @@ std::uint32_t space_for(std::uint32_t limit, const Tcb& tcb) {
 }
 
 void begin_round(const Context& cx, Tcb& tcb, Seq taken) {
-  tcb.rcv_mark = taken;
-  tcb.rcv_mark_time = has(tcb, ts_enabled) ? ts_now(cx, tcb) : cx.now_us;
+  take_rare(cx, tcb).rcv_mark = taken;
+  take_rare(cx, tcb).rcv_mark_time = has(tcb, ts_enabled) ? ts_now(cx, tcb) : cx.now_us;
 }
 
 /// With timestamps: the peer echoes what we sent when the round began; too soon by what is left of that
@@ -35,15 +35,15 @@ void begin_round(const Context& cx, Tcb& tcb, Seq taken) {
 /// measured is over.
 bool round_is_over(const Context& cx, const Tcb& tcb, const wire::TcpOptions& options) {
   if (has(tcb, ts_enabled))
-    return options.has_timestamps && static_cast<std::int32_t>(options.ts_ecr - tcb.rcv_mark_time) >= 0;
-  return cx.now_us - tcb.rcv_mark_time >= (tcb.srtt_us != 0 ? tcb.srtt_us : unknown_round_trip_us);
+    return options.has_timestamps && static_cast<std::int32_t>(options.ts_ecr - rare(tcb).rcv_mark_time) >= 0;
+  return cx.now_us - rare(tcb).rcv_mark_time >= (tcb.srtt_us != 0 ? tcb.srtt_us : unknown_round_trip_us);
 }
 
 }  // namespace
 
 std::uint32_t receive_limit(const Context& cx, const Tcb& tcb) {
   if (!has(tcb, rcv_tuned)) return cx.first_receive_limit;
-  return memory_is_scarce(cx) ? cx.first_receive_limit : tcb.rcv_limit;
+  return memory_is_scarce(cx) ? cx.first_receive_limit : rare(tcb).rcv_limit;
 }
 
 std::uint16_t window_field(Context& cx, Tcb& tcb) {
@@ -75,21 +75,21 @@ bool window_update_is_due(const Context& cx, const Tcb& tcb) {
 void tune_receive_window(Context& cx, Tcb& tcb, const wire::TcpOptions& options, Seq taken) {
   if (!has(tcb, rcv_tuned)) {
     set(tcb, rcv_tuned);
-    tcb.rcv_limit = cx.first_receive_limit;
+    take_rare(cx, tcb).rcv_limit = cx.first_receive_limit;
     begin_round(cx, tcb, taken);
     return;
   }
   const std::uint32_t most = has(tcb, wscale_enabled) ? cx.config.tcp.receive_buffer : syn_receive_window(cx);
-  if (tcb.rcv_limit >= most || !round_is_over(cx, tcb, options)) return;
-  const std::uint64_t wanted = std::uint64_t{growth_factor} * distance(tcb.rcv_mark, taken) +
+  if (rare(tcb).rcv_limit >= most || !round_is_over(cx, tcb, options)) return;
+  const std::uint64_t wanted = std::uint64_t{growth_factor} * distance(rare(tcb).rcv_mark, taken) +
                                slack_segments * std::uint32_t{tcb.rcv_mss};
   begin_round(cx, tcb, taken);
-  if (wanted <= tcb.rcv_limit) return;
+  if (wanted <= rare(tcb).rcv_limit) return;
   if (memory_is_short(cx)) {
     ++cx.stats.receive_windows_held;
     return;
   }
-  tcb.rcv_limit = static_cast<std::uint32_t>(std::min<std::uint64_t>(wanted, most));
+  take_rare(cx, tcb).rcv_limit = static_cast<std::uint32_t>(std::min<std::uint64_t>(wanted, most));
   ++cx.stats.receive_windows_grown;
 }
 

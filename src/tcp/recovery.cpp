@@ -47,21 +47,6 @@ void enter_fast_recovery(Context& cx, Tcb& tcb, Flight& flight, const Delivery& 
   ++cx.stats.fast_retransmits;
 }
 
-/// SHLD-8, rfc3168 6.1.2b: once a window.
-void react_to_ece(Context& cx, Tcb& tcb, Flight& flight) {
-  if (flight.cwr_on && before(tcb.snd_una, flight.cwr_end)) return;
-  const CongestionOps& ops = congestion(tcb);
-  const std::uint32_t ssthresh = ops.reduce(cx, tcb, flight, true);
-  if (!ops.models) {
-    tcb.ssthresh = std::max(ssthresh, 2u * tcb.snd_mss);
-    tcb.cwnd = std::min(tcb.cwnd, tcb.ssthresh);
-  }
-  flight.cwr_on = true;
-  flight.cwr_end = tcb.snd_nxt;
-  set(tcb, cwr_due);
-  ++cx.stats.ecn_reductions;
-}
-
 /// A probe of a larger segment size is lost all the time; that is what it is for (RFC 4821 section 7.6.2).
 bool is_congestion(Context& cx, Tcb& tcb, Flight& flight) {
   if (flight.lost == flight.forgiven) return false;
@@ -118,21 +103,22 @@ void take_samples(Context& cx, Tcb& tcb, Flight& flight, const Delivery& d, cons
 }
 
 /// What recovery was to achieve is achieved, or was never necessary.
-void look_at_state(Context& cx, Tcb& tcb, Flight& flight, const Delivery& d, const AckArrival& arrival) {
+void look_at_state(Context& cx, Tcb& tcb, Flight& flight, const Delivery& d) {
   if (tcb.recovery != Recovery::open && !before(tcb.snd_una, flight.recover)) finish_recovery(cx, tcb, flight);
   // Kept close behind: 2 GiB further on, a number left where it was would look like one that is still to come.
   if (tcb.recovery == Recovery::open && after(tcb.snd_una, flight.recover)) flight.recover = tcb.snd_una - 1;
   if (tcb.recovery == Recovery::open && is_congestion(cx, tcb, flight)) enter_fast_recovery(cx, tcb, flight, d);
-  if (tcb.recovery == Recovery::open && arrival.ece && has(tcb, ecn_on)) react_to_ece(cx, tcb, flight);
 }
 
 // MUST-19: slow start and congestion avoidance, by the algorithm that was chosen.
 void move_window(Context& cx, Tcb& tcb, Flight& flight, const Delivery& d, const AckArrival& arrival, std::uint32_t lost,
-                 const RateSample& rate) {
+                 const RateSample& rate, Recovery was) {
   const CongestionOps& ops = congestion(tcb);
   if (tcb.recovery != Recovery::fast || ops.models) {
     AckEvent event;
-    event.acked = d.acked;
+    // The ACK that ends a repair: of fast recovery it opens nothing more, of a time-out's one segment (RFC 3465 section 2.3).
+    const bool ended = was != tcb.recovery && tcb.recovery == Recovery::open && !ops.models;
+    event.acked = arrival.reduced && !ops.models ? 0 : !ended ? d.acked : was == Recovery::timeout ? std::min<std::uint32_t>(d.acked, tcb.snd_mss) : 0;
     event.delivered = d.bytes;
     event.lost = lost;
     event.prior_flight = d.prior_flight;
@@ -157,6 +143,22 @@ void move_window(Context& cx, Tcb& tcb, Flight& flight, const Delivery& d, const
 
 }  // namespace
 
+// SHLD-8, rfc3168 6.1.2b: once a window.
+bool react_to_ece(Context& cx, Tcb& tcb, Flight& flight, Seq ack) {
+  if (tcb.recovery != Recovery::open || (flight.cwr_on && before(ack, flight.cwr_end))) return false;
+  const CongestionOps& ops = congestion(tcb);
+  const std::uint32_t ssthresh = ops.reduce(cx, tcb, flight, true);
+  if (!ops.models) {
+    tcb.ssthresh = std::max(ssthresh, 2u * tcb.snd_mss);
+    tcb.cwnd = std::min(tcb.cwnd, tcb.ssthresh);
+  }
+  flight.cwr_on = true;
+  flight.cwr_end = tcb.snd_nxt;
+  set(tcb, cwr_due);
+  ++cx.stats.ecn_reductions;
+  return true;
+}
+
 void react_to_ack(Context& cx, Tcb& tcb, Flight& flight, const Delivery& d, const AckArrival& arrival) {
   const RateSample rate = rate_sample(cx, flight, d);
   take_samples(cx, tcb, flight, d, arrival);
@@ -168,7 +170,8 @@ void react_to_ack(Context& cx, Tcb& tcb, Flight& flight, const Delivery& d, cons
     lost = detect_by_duplicates(tcb, flight, arrival);
   else if (d.any)
     lost = rack_detect(cx, tcb, flight);
-  look_at_state(cx, tcb, flight, d, arrival);
+  const Recovery was = tcb.recovery;
+  look_at_state(cx, tcb, flight, d);
   if (probe_repaired && tcb.recovery == Recovery::open) {
     // rfc8985 7.4.2: as if fast recovery had begun and ended.
     enter_fast_recovery(cx, tcb, flight, d);
@@ -177,7 +180,7 @@ void react_to_ack(Context& cx, Tcb& tcb, Flight& flight, const Delivery& d, cons
     finish_recovery(cx, tcb, flight);
   }
   if (flight.frto != 0) step_frto(cx, tcb, flight, d, arrival);
-  move_window(cx, tcb, flight, d, arrival, lost, rate);
+  move_window(cx, tcb, flight, d, arrival, lost, rate, was);
   if (tcb.snd_una == tcb.snd_nxt) {
     rest_flight(cx, tcb);
     tcb.rtx_deadline = never;  // RFC 6298 (5.2)
@@ -190,7 +193,7 @@ void react_to_ack(Context& cx, Tcb& tcb, Flight& flight, const Delivery& d, cons
   if (!has(tcb, persist)) set_alarm(cx, tcb, flight);
 }
 
-void restart_rto(Context& cx, Tcb& tcb, Flight& flight) { flight.rto_deadline = cx.now + current_rto(cx, tcb); }
+void restart_rto(Context& cx, Tcb& tcb, Flight& flight) { flight.rto_deadline = before_giving_up(cx, tcb, cx.now + current_rto(cx, tcb)); }
 
 void set_alarm(Context& cx, Tcb& tcb, Flight& flight) {
   Time at = flight.rto_deadline;
@@ -210,7 +213,10 @@ void set_alarm(Context& cx, Tcb& tcb, Flight& flight) {
 void on_reordering_timeout(Context& cx, Tcb& tcb, Flight& flight) {
   rack_detect(cx, tcb, flight);
   if (tcb.recovery == Recovery::open && is_congestion(cx, tcb, flight)) enter_fast_recovery(cx, tcb, flight, Delivery{});
-  if (tcb.recovery == Recovery::fast && !congestion(tcb).models) reduce_in_proportion(tcb, flight, 0, false);
+  if (tcb.recovery == Recovery::fast && !congestion(tcb).models) {
+    // Nothing arrived; but what was found is to leave, and later copies wait for ACKs again.
+    reduce_in_proportion(tcb, flight, tcb.snd_mss, false);
+  }
   set_alarm(cx, tcb, flight);
 }
 

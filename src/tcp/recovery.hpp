@@ -14,10 +14,14 @@ struct AckArrival {
   Seq prior_una;           ///< snd_una before it; it has moved by now
   bool duplicate = false;  ///< in RFC 5681's sense
   bool ece = false;
+  bool reduced = false;    ///< ... and the window has fallen for it: this ACK does not raise it again
   bool has_echo = false;
   std::uint32_t echo = 0;  ///< TSecr
 };
 
+/// ECE on an ACK of data, before snd_una moves: the window falls once a window of data (RFC 3168 section 6.1.2). Says
+/// whether it did.
+[[nodiscard]] bool react_to_ece(Context& cx, Tcb& tcb, Flight& flight, Seq ack);
 /// Once for each ACK that arrives while there is a flight, after snd_una has moved: RTT, losses, undo, window.
 void react_to_ack(Context& cx, Tcb& tcb, Flight& flight, const Delivery& delivery, const AckArrival& arrival);
 /// The retransmission timer expired for data: all that RACK does not think to be in flight counts as lost.

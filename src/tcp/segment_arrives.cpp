@@ -282,6 +282,7 @@ void acknowledge_flight(Arrival& a, Seq ack) {
   arrival.ece = a.segment.has(wire::ece);
   arrival.has_echo = a.options.has_timestamps;
   arrival.echo = a.options.ts_ecr;
+  if (arrival.ece && has(tcb, ecn_on)) arrival.reduced = react_to_ece(a.cx, tcb, flight, ack);
   const Delivery delivery = deliver_ack(a.cx, tcb, flight, ack, a.options);
   if (after(ack, tcb.snd_una)) {
     acknowledge(a, ack);
@@ -366,7 +367,9 @@ Step process_ack(Arrival& a) {
   tcb.heard_ms = cx.now_ms;
   if (has(tcb, ecn_on)) note_marks(cx, tcb, a.segment);
   if (tcb.flight != nullptr) {
-    if (!before(ack, tcb.snd_una) && tcb.snd_una != tcb.snd_nxt) acknowledge_flight(a, ack);
+    // D-SACK tells of what all arrived, too.
+    const bool has_news = tcb.snd_una != tcb.snd_nxt || (a.options.sack_count != 0 && has(tcb, sack_enabled));
+    if (!before(ack, tcb.snd_una) && has_news) acknowledge_flight(a, ack);
   } else if (after(ack, tcb.snd_una)) {
     acknowledge(a, ack);
     if (has(tcb, ecn_on) && a.segment.has(wire::ece)) react_to_ece_alone(cx, tcb);
@@ -426,7 +429,7 @@ Step check_ack(Arrival& a) {
 
 void check_urgent(Arrival& a) {
   constexpr std::uint16_t takes_text = detail::to_bits(State::established, State::fin_wait_1, State::fin_wait_2);
-  if ((takes_text >> static_cast<unsigned>(a.tcb.state) & 1) != 0) urgent_arrives(a.tcb, a.segment.seq + a.segment.urgent_pointer);
+  if ((takes_text >> static_cast<unsigned>(a.tcb.state) & 1) != 0) urgent_arrives(a.cx, a.tcb, a.segment.seq + a.segment.urgent_pointer);
 }
 
 // --- seventh: text -----------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@
 #include "handfast/conn.hpp"
 #include "tcp/flow_slot.hpp"
 #include "tcp/memory.hpp"
+#include "tcp/rare.hpp"
 
 namespace handfast::tcp {
 
@@ -63,7 +64,7 @@ enum TcbFlag : std::uint64_t {
   starved = bit(27),             ///< in the list of those that wait for the shard's memory to send
   syn_acked = bit(28),           ///< our SYN is acknowledged (snd_una passes iss again after 4 GiB, so numbers cannot tell);
                                  ///< taken for it in SYN-RECEIVED where the connection was opened fast (RFC 7413)
-  marked = bit(29),              ///< dscp is not 0: segments look at line 4 for it
+  marked = bit(29),              ///< dscp is not 0: segments look for it in the last line
   notice = bit(30),              ///< there is something that delivery looks at seldom (urgent data, a peer in doubt)
   dressed = bit(31),             ///< segments carry more than usual: URG, or the user timeout
   judging = bit(32),             ///< a data callback runs: what is unread is known when it returns, not before
@@ -149,22 +150,12 @@ struct alignas(64) Tcb {
   std::uint8_t receive_wraps = 0;
   CongestionControl congestion = CongestionControl::cubic;
 
-  // --- line 4: rarely --------------------------------------------------------------------------------------
-  std::uint8_t dscp = 0;              // 0..63; not 0 exactly while marked
-  std::uint32_t path_search = 0xffffffff;  // index of its PathSearch, only while mss_unsettled
-  std::uint16_t mss_limit = 536;      // payload, options not taken off, that peer and link allow; snd_mss never exceeds it
-  std::uint16_t larger_after = 0;     // when a larger path MTU is tried; ticks of path_mtu.cpp, while mss_unsettled
   IcmpError last_icmp_error = IcmpError::none;
-  Seq snd_up, rcv_up;                 // first byte behind the urgent data (RFC 9293 section 3.8.5)
-  std::uint16_t adv_user_timeout = 0;   // ADV_UTO as in the option; 0: the shard's
-  std::uint16_t peer_user_timeout = 0;  // REMOTE_UTO as in the option; 0: none came
-  std::uint16_t keepalive_idle_s = 0, keepalive_interval_s = 0;  // 0: the shard's
-  std::uint8_t keepalive_probes = 0;                             // 0: the shard's
-  std::uint32_t rcv_limit = 0;        // most bytes that may wait for the application; only grows
-  Seq rcv_mark;                       // first byte not taken when the measured round trip began
-  std::uint32_t rcv_mark_time = 0;    // that moment: milliseconds as in our timestamps, or microseconds without them
+  std::uint8_t dscp = 0;              // 0..63; not 0 exactly while marked
+  std::uint16_t mss_limit = 536;      // payload, options not taken off, that peer and link allow; snd_mss never exceeds it
+  Rare* rare = nullptr;               // null while it has nothing rare
 };
-static_assert(sizeof(Tcb) <= 320);
+static_assert(sizeof(Tcb) == 256);
 
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Winvalid-offsetof"  // the hook of `timer` has a base class; the layout is plain all the same

@@ -116,13 +116,13 @@ void persist_timeout(Context& cx, Tcb& tcb) {
 /// rfc5482 4.2: more than the user timeout, or it would end what that lets live.
 Duration keepalive_idle(const Context& cx, const Tcb& tcb) {
   const TcpConfig& config = cx.config.tcp;
-  const Duration idle = tcb.keepalive_idle_s != 0 ? tcb.keepalive_idle_s * Duration{1s} : config.keepalive_idle;
+  const Duration idle = rare(tcb).keepalive_idle_s != 0 ? rare(tcb).keepalive_idle_s * Duration{1s} : config.keepalive_idle;
   if (!config.user_timeout_option || tcb.user_timeout_ds == endless) return idle;
   return std::max(idle, give_up_after(cx, tcb) + 1s);
 }
 
 Duration keepalive_interval(const Context& cx, const Tcb& tcb) {
-  return tcb.keepalive_interval_s != 0 ? tcb.keepalive_interval_s * Duration{1s} : cx.config.tcp.keepalive_interval;
+  return rare(tcb).keepalive_interval_s != 0 ? rare(tcb).keepalive_interval_s * Duration{1s} : cx.config.tcp.keepalive_interval;
 }
 
 // MUST-26, MUST-29
@@ -137,7 +137,7 @@ void keepalive_timeout(Context& cx, Tcb& tcb) {
     tcb.idle_deadline = cx.now + keepalive_interval(cx, tcb);  // the retransmission timer asks already
     return;
   }
-  if (tcb.keepalive_sent >= (tcb.keepalive_probes != 0 ? tcb.keepalive_probes : cx.config.tcp.keepalive_probes)) {
+  if (tcb.keepalive_sent >= (rare(tcb).keepalive_probes != 0 ? rare(tcb).keepalive_probes : cx.config.tcp.keepalive_probes)) {
     send_reset(cx, tcb);
     end_connection(cx, tcb, CloseReason::keepalive_timed_out);
     return;
@@ -159,12 +159,18 @@ void idle_timeout(Context& cx, Tcb& tcb) {
 void start_retransmission_timer(Context& cx, Tcb& tcb) {
   Duration timeout = current_rto(cx, tcb);
   if (tcb.flight != nullptr) {
-    tcb.flight->rto_deadline = cx.now + timeout;
+    restart_rto(cx, tcb, *tcb.flight);
   } else if (is_probe_of_one(tcb) && timeout > tail_probe_ack_delay) {
     timeout = std::min(timeout, probe_timeout(tcb, true));
   }
-  tcb.rtx_deadline = cx.now + timeout;
+  tcb.rtx_deadline = before_giving_up(cx, tcb, cx.now + timeout);
   arm_for(cx, tcb, tcb.rtx_deadline);
+}
+
+Time before_giving_up(const Context& cx, const Tcb& tcb, Time deadline) {
+  if (tcb.user_timeout_ds == 0 || tcb.user_timeout_ds == endless || !has(tcb, syn_acked)) [[likely]] return deadline;
+  const Duration left = give_up_after(cx, tcb) - since_ms(cx, tcb.progress_ms);
+  return std::min(deadline, cx.now + std::max<Duration>(left, 1ms));
 }
 
 void start_persist_timer(Context& cx, Tcb& tcb, bool small_window) {

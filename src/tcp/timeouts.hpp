@@ -9,6 +9,8 @@ namespace handfast::tcp {
 
 /// (Re)starts: expires after the current RTO (RFC 6298 (5.1), (5.3)).
 void start_retransmission_timer(Context& cx, Tcb& tcb);
+/// Where the application or the peer has set a user timeout, no later than that.
+[[nodiscard]] Time before_giving_up(const Context& cx, const Tcb& tcb, Time deadline);
 /// After the current RTO for a zero window, after override_timeout for a small one.
 void start_persist_timer(Context& cx, Tcb& tcb, bool small_window);
 /// The ACK that is due (ack_delayed) waits at most delayed_ack.

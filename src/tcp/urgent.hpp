@@ -8,7 +8,7 @@
 namespace handfast::tcp {
 
 /// URG in an acceptable segment: `end` is the sequence number of the byte behind the urgent data.
-void urgent_arrives(Tcb& tcb, Seq end);
+void urgent_arrives(const Context& cx, Tcb& tcb, Seq end);
 /// Urgent bytes from `unread` on, the first byte that the application has not been shown.
 [[nodiscard]] std::uint32_t urgent_ahead(const Tcb& tcb, Seq unread);
 /// The last byte queued becomes the end of urgent data.

@@ -57,7 +57,7 @@ TEST(IpOptions, of_any_kind__are_ignored_and_the_segment_counts) {
     t.listen();
     t.inject(with_ip_options(from_peer(t.peer, SYN, 0, 0), options));
     t.peer.expect().syn_ack();
-    t.inject(with_ip_options(from_peer(t.peer, ACK, 1, 1, "hello"), options));
+    t.inject(with_ip_options(from_peer(t.peer, ACK | 0x08, 1, 1, "hello"), options));
     EXPECT_EQ(t.app.received(), "hello") << +options[0];
     t.with([](Conn& c) { c.send("x"); });
     t.peer.expect().data("x").ack(6);  // the harness refuses answers with IP options

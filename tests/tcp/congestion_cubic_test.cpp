@@ -24,6 +24,7 @@ TEST(CubicCurve, cube_root__is_the_largest_whole_one) {
   EXPECT_EQ(tcp::cube_root(tcp::most_cubic_ms * tcp::most_cubic_ms * tcp::most_cubic_ms), tcp::most_cubic_ms);
 }
 
+// rfc8312 4.1
 TEST(CubicCurve, any_window_and_time__as_the_formula) {
   for (const std::uint32_t segment : {48u, 536u, 1460u, 9000u}) {
     for (const double segments : {2.0, 10.0, 1000.0, 1e5}) {
@@ -62,6 +63,7 @@ void lose_at(Bench& b, std::uint32_t segments) {
   b.recover();
 }
 
+// rfc8312 4.5
 TEST(CubicWindow, loss__keeps_seven_tenths) {
   Bench b(tcp::cubic);
   lose_at(b, 100);
@@ -79,6 +81,7 @@ TEST(CubicWindow, small_window__keeps_two_segments) {
   EXPECT_EQ(b.tcb.cwnd, mss);
 }
 
+// rfc8312 4.1
 TEST(CubicWindow, after_a_loss__follows_the_curve_through_plateau_and_beyond) {
   Bench b(tcp::cubic);
   lose_at(b, 1000);
@@ -106,6 +109,7 @@ TEST(CubicWindow, step__is_at_most_half_a_window_each_round_trip) {
   EXPECT_NEAR(b.tcb.cwnd, before * 3 / 2, mss) << "section 4.2: the target is at most half as much again";
 }
 
+// rfc8312 4.2
 TEST(CubicWindow, short_round_trips__grows_as_reno_would) {
   Bench b(tcp::cubic);
   b.tcb.srtt_us = 1000;
@@ -126,6 +130,7 @@ TEST(CubicWindow, short_round_trips__grows_as_reno_would) {
   EXPECT_NEAR(1.0 * b.tcb.cwnd / mss, estimate, 0.5);
 }
 
+// rfc8312 4.6
 TEST(CubicWindow, loss_below_the_last_one__fast_convergence) {
   Bench b(tcp::cubic);
   lose_at(b, 1000);
@@ -153,6 +158,7 @@ TEST(CubicWindow, first_avoidance_without_loss__starts_on_the_plateau) {
   EXPECT_NEAR(1.0 * b.tcb.cwnd / mss, 1205, 15);
 }
 
+// rfc8312 4.7, 4.8
 TEST(CubicWindow, after_a_timeout__plateau_where_avoidance_begins_and_seven_tenths_as_threshold) {
   Bench b(tcp::cubic);
   b.tcb.cwnd = b.tcb.ssthresh = 1000 * mss;
@@ -171,6 +177,7 @@ TEST(CubicWindow, after_a_timeout__plateau_where_avoidance_begins_and_seven_tent
   EXPECT_NEAR(1.0 * b.tcb.cwnd / mss, 700 + 0.4 * 125, 6) << "K is 0 (section 4.8)";
 }
 
+// rfc8312 5.8
 TEST(CubicWindow, application_limited_period__is_no_time_on_the_curve) {
   Bench b(tcp::cubic);
   lose_at(b, 1000);

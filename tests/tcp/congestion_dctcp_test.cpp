@@ -26,12 +26,14 @@ struct Sender : Bench {
   double alpha() { return 2.0 * (tcb.cwnd - ops.reduce(cx, tcb, flight, true)) / tcb.cwnd; }
 };
 
+// rfc8257 3.3b
 TEST(Dctcp, at_first__alpha_is_one_and_a_mark_halves) {
   Sender s;
   EXPECT_NEAR(s.alpha(), 1.0, 0.001);
   EXPECT_EQ(s.ops.reduce(s.cx, s.tcb, s.flight, true), 50 * mss);
 }
 
+// rfc8257 3.3a
 TEST(Dctcp, alpha__moving_average_of_the_marked_fraction) {
   Sender s;
   s.tcb.snd_nxt = s.tcb.snd_una + 100 * mss;
@@ -45,12 +47,14 @@ TEST(Dctcp, alpha__moving_average_of_the_marked_fraction) {
   }
 }
 
+// rfc8257 4.2
 TEST(Dctcp, no_marks_for_long__alpha_reaches_zero_and_a_mark_costs_nothing) {
   Sender s;
   for (int i = 0; i < 500; ++i) s.window(0);
   EXPECT_EQ(s.ops.reduce(s.cx, s.tcb, s.flight, true), s.tcb.cwnd) << "section 4.2";
 }
 
+// rfc8257 4.2
 TEST(Dctcp, everything_marked__alpha_stays_one) {
   Sender s;
   for (int i = 0; i < 100; ++i) s.window(1000);
@@ -58,6 +62,7 @@ TEST(Dctcp, everything_marked__alpha_stays_one) {
   EXPECT_LE(s.alpha(), 1.0);
 }
 
+// rfc8257 3.5
 TEST(Dctcp, loss__halves_whatever_alpha_says) {
   Sender s;
   for (int i = 0; i < 500; ++i) s.window(0);

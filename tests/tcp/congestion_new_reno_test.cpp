@@ -11,6 +11,7 @@ namespace {
 constexpr std::uint32_t mss = Bench::mss;
 constexpr tcp::AckEvent unlimited{.cwnd_limited = false};
 
+// rfc3465 2.2, 2.3a
 TEST(NewRenoWindow, slow_start__adds_what_is_acknowledged_up_to_two_segments) {
   Bench b(tcp::new_reno);
   b.start();
@@ -23,6 +24,7 @@ TEST(NewRenoWindow, slow_start__adds_what_is_acknowledged_up_to_two_segments) {
   EXPECT_EQ(b.tcb.cwnd, 14 * mss + 100) << "L = 2";
 }
 
+// rfc3465 2.3b
 TEST(NewRenoWindow, slow_start_after_a_timeout__one_segment_for_each_ack) {
   Bench b(tcp::new_reno);
   b.start();
@@ -54,6 +56,7 @@ TEST(NewRenoWindow, small_flight__ssthresh_is_at_least_two_segments) {
   EXPECT_EQ(b.tcb.ssthresh, 2 * mss);
 }
 
+// rfc5681 3.1f, rfc3465 2.1
 TEST(NewRenoWindow, congestion_avoidance__one_segment_a_window) {
   Bench b(tcp::new_reno);
   b.tcb.ssthresh = b.tcb.cwnd;

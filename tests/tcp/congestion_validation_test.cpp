@@ -36,6 +36,7 @@ struct Used : Bench {
   }
 };
 
+// rfc7661 4.2
 TEST(WindowValidation, at_first__validated_and_pipe_ack_undefined) {
   Bench b(tcp::new_reno);
   b.start();
@@ -50,6 +51,7 @@ TEST(WindowValidation, window_in_use__validated) {
   EXPECT_NEAR(tcp::window_in_use(u.cx, u.tcb, u.flight), 100 * mss, 4 * mss) << "pipeACK, with nothing in flight";
 }
 
+// rfc7661 4.4a
 TEST(WindowValidation, less_than_half_for_a_second__not_validated_and_kept) {
   Used u;
   u.fall_silent();
@@ -62,6 +64,7 @@ TEST(WindowValidation, less_than_half_for_a_second__not_validated_and_kept) {
   EXPECT_FALSE(u.flight.unvalidated) << "more than half is used again";
 }
 
+// rfc7661 4.4.3
 TEST(WindowValidation, five_minutes_of_little_use__halved_once_a_period_down_to_the_initial_window) {
   Used u;
   u.fall_silent();
@@ -85,6 +88,7 @@ TEST(WindowValidation, five_minutes_of_little_use__halved_once_a_period_down_to_
   EXPECT_EQ(u.tcb.cwnd, 10 * mss);
 }
 
+// rfc7661 4.4.2
 TEST(WindowValidation, idle_for_an_rto__window_kept_and_paced) {
   Used u;
   u.fall_silent();
@@ -176,6 +180,7 @@ TEST(WindowValidation, round_trip_below_a_millisecond__not_paced) {
   EXPECT_EQ(u.flight.pacing_rate, 0u);
 }
 
+// rfc7661 4.4b
 TEST(WindowValidation, loss_while_not_validated__half_of_what_was_used_less_what_was_lost) {
   Used u;
   u.fall_silent();

@@ -131,8 +131,8 @@ TEST(Ecn, ece__window_halves_once_and_cwr_says_so) {
   while (auto p = t.peer.poll()) EXPECT_EQ(p->tos & 3, capable);
   t.peer.segment(ACK | ece).ack(1 + 2 * mss);
   const std::uint32_t halved = t.conn().stats().congestion_window;
-  EXPECT_EQ(t.conn().stats().slow_start_threshold, 4 * mss) << "half of what was in flight";
-  EXPECT_EQ(halved, 4 * mss);
+  EXPECT_EQ(t.conn().stats().slow_start_threshold, 5 * mss) << "half of what was in flight";
+  EXPECT_EQ(halved, 5 * mss);
   t.peer.segment(ACK | ece).ack(1 + 4 * mss);
   t.peer.segment(ACK | ece).ack(1 + 8 * mss);
   EXPECT_EQ(t.stats().ecn_reductions, 1u);

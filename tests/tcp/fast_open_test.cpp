@@ -44,6 +44,7 @@ struct Server {
 };
 
 // rfc7413 4.2: default is off, all cookie options are ignored
+// rfc7413 2, 4.2a
 TEST(FastOpenServer, off__option_and_data_are_ignored) {
   Server s{0};
   s.t.peer.syn().mss(1460).cookie("").data("early");
@@ -104,6 +105,7 @@ TEST(FastOpenServer, good_cookie__data_is_delivered_and_answered_before_the_hand
 }
 
 // rfc7413 4.2.2 step 6, rfc6928: the initial window bounds what leaves
+// rfc7413 4.2.2d
 TEST(FastOpenServer, response_before_the_handshake__is_bounded_by_the_initial_window) {
   Server s;
   const std::string cookie = s.cookie();
@@ -202,6 +204,7 @@ TEST(FastOpenServer, cookies_of_shards_with_one_seed__are_the_same) {
 }
 
 // rfc7413 4.2: PendingFastOpenRequests
+// rfc7413 4.2b
 TEST(FastOpenServer, limit_reached__downgraded_until_one_has_ended_its_handshake) {
   Server s{1};
   const std::string cookie = s.cookie();
@@ -236,6 +239,7 @@ TEST(FastOpenServer, reset_before_the_handshake_ends__told_and_counted_against_t
 }
 
 // rfc7413 4.2.2: SYN-ACK again, with neither data nor option
+// rfc7413 4.2.2b
 TEST(FastOpenServer, silence__plain_syn_ack_again_and_then_the_end) {
   Server s;
   const std::string cookie = s.cookie();
@@ -404,6 +408,7 @@ struct Client {
   std::vector<std::unique_ptr<Peer>> peers;
 };
 
+// rfc7413 2
 TEST(FastOpenClient, off__no_option_and_the_data_follows_the_handshake) {
   Client c;
   Peer& p = c.open("request", false);
@@ -468,6 +473,7 @@ TEST(FastOpenClient, cookies_of_every_length__come_back_as_they_came) {
 }
 
 // rfc7413 4.2.2: the client SHOULD retransmit any unacknowledged data in the first ACK
+// rfc7413 4.2.2c, 4.1.3.1
 TEST(FastOpenClient, server_takes_only_the_syn__data_in_the_third_segment_and_the_server_is_avoided) {
   Client c;
   c.learn("12345678");
@@ -511,6 +517,7 @@ TEST(FastOpenClient, server_takes_a_part__the_rest_follows) {
 }
 
 // rfc7413 4.2.2, 4.1.3.1: SYN again with neither data nor option; the path is remembered
+// rfc7413 4.2.2a
 TEST(FastOpenClient, syn_lost__again_without_option_and_data) {
   Client c;
   c.learn("12345678");

@@ -76,6 +76,7 @@ TEST(DelayedAck, second_full_segment_of_a_smaller_mss__at_once) {
 }
 
 // rfc5681 4.2: at once when out of order, and when a gap is filled, in whole or in part
+// rfc5681 3.2a, 3.2b
 TEST(DelayedAck, out_of_order_and_filling_a_gap__at_once) {
   Trace t;
   t.listen();
