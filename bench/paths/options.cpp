@@ -82,7 +82,7 @@ const char* usage() {
          "  --seconds N            of each run (8; fairness 30; latency 5)\n"
          "  --repeats N            runs in real time of each cell (1); --virtual-repeats N (3)\n"
          "  --parallel N           runs in real time at once (processors)\n"
-         "  --congestion new_reno  Handfast's; --kernel-congestion cubic\n"
+         "  --congestion cubic     Handfast's; --kernel-congestion cubic\n"
          "  --kernel-sysctl NAME=VALUE  in the kernel's namespaces: net.ipv4.tcp_dsack=0; may be given "
          "several times\n"
          "  --at-least 0           exit code 1 if any figure of the matrix is below, Mbit/s\n"

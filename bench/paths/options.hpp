@@ -19,7 +19,7 @@ struct Options {
   std::vector<std::string> pairs{"hh", "hk", "kh", "kk"};
   PathSetup path;  ///< all but loss, delay and reordering
   StackOptions stack;
-  std::string stack_congestion = "new_reno";
+  std::string stack_congestion = "cubic";
   KernelOptions kernel;
   double seconds = 0;  ///< 0: as the kind of measurement likes it
   unsigned repeats = 0, virtual_repeats = 3;

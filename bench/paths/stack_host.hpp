@@ -19,7 +19,7 @@ struct CongestionName {
 [[nodiscard]] const std::vector<CongestionName>& congestion_controls();
 
 struct StackOptions {
-  CongestionControl congestion = CongestionControl::new_reno;
+  CongestionControl congestion = CongestionControl::cubic;
   std::uint32_t buffer = 4u << 20;  ///< bytes, either way
   bool ecn = false;
 };

@@ -12,6 +12,12 @@ namespace handfast::tcp {
 /// TS.Recent is good for 24 days (section 5.5).
 inline constexpr std::uint32_t ts_recent_lifetime_ms = 24u * 24 * 3600 * 1000;
 
+/// Ticks by which a segment may be older than TS.Recent: a retransmission that fills a gap moves TS.Recent past segments
+/// that are late by a little, and to drop those costs a window each (section 5.3 calls it unlikely; a path that reorders
+/// does it every few round trips). What PAWS is for lies a whole sequence space back: 4 GiB within so many ticks would be
+/// 2 Tbit/s by a clock of milliseconds. deviates: 5.3 R1, Paws.late_by_a_few_ticks__is_taken
+inline constexpr std::uint32_t paws_slack = 16;
+
 /// a < b on a clock that wraps (section 5.2).
 [[nodiscard]] constexpr bool is_earlier(std::uint32_t a, std::uint32_t b) {
   return static_cast<std::int32_t>(a - b) < 0;
@@ -32,7 +38,7 @@ inline constexpr std::uint32_t ts_recent_lifetime_ms = 24u * 24 * 3600 * 1000;
 [[nodiscard]] inline bool paws_rejects(const Context& cx, const Tcb& tcb, const wire::Segment& segment,
                                        const wire::TcpOptions& options) {
   return has(tcb, ts_enabled) && options.has_timestamps && !segment.has(wire::rst) &&
-         is_earlier(options.ts_val, tcb.ts_recent) && ts_recent_is_valid(cx, tcb);
+         is_earlier(options.ts_val + paws_slack, tcb.ts_recent) && ts_recent_is_valid(cx, tcb);
 }
 
 /// Section 4.3 (2) and 5.3 R3, of a segment that may be the peer's; before heard_ms moves. What is too old to
