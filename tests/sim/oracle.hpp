@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What must hold after every event: inside an end, between two ends, and of every frame that leaves one.
+// Layer: simulator. It looks into control blocks and changes nothing.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "handfast/core.hpp"
+#include "sim/ledger.hpp"
+#include "support/packet.hpp"
+
+namespace handfast::sim {
+
+/// One end's control blocks, as they were when last looked at.
+class InsideOracle {
+ public:
+  /// Everything of one end: tcp::check_invariants, what never goes back (I1, I3, I4), the tables' sums (I23, I24).
+  void check(Core& core, Ledger& ledger);
+
+ private:
+  struct Seen {
+    std::uint32_t generation = 0, rcv_nxt = 0, rcv_adv = 0, snd_una = 0, snd_nxt = 0;
+  };
+  std::vector<Seen> seen_;
+};
+
+/// I9: A.snd_una <= B.rcv_nxt <= A.snd_nxt, for each connection of `core` whose other end is on `other`.
+void check_both(Core& core, Core& other, Ledger& ledger);
+
+/// What an end may put on the wire (I2, I27); one for all.
+class WireOracle {
+ public:
+  /// `strict`: nobody forged, replayed or forgot anything, so that what each flow has seen is what its ends know.
+  WireOracle(Ledger& ledger, const Plan& plan);
+  void check(unsigned from, std::span<const std::byte> frame);
+  [[nodiscard]] std::uint64_t segments() const { return segments_; }
+
+ private:
+  struct Flow {
+    bool syn = false, acked = false, timed = false, scaled = false;
+    std::uint32_t isn = 0, ack = 0, tsval = 0, edge = 0;
+    std::uint8_t shift = 0;
+    std::uint16_t mss = 536;
+  };
+  void check_flow(unsigned from, const test::Packet& packet, std::size_t options_length);
+  void fail(const std::string& what, const test::Packet& packet) { ledger_.fail(what + ": " + packet.text()); }
+
+  Ledger& ledger_;
+  const Plan& plan_;
+  bool strict_;
+  std::map<std::pair<Endpoint, Endpoint>, Flow> flows_;
+  std::uint64_t segments_ = 0;
+};
+
+}  // namespace handfast::sim
