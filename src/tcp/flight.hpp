@@ -109,6 +109,8 @@ struct alignas(64) Flight : IdleNode {
   std::uint32_t undo_resent = 0;     // segments sent again since, not known to be duplicates
   std::uint32_t undo_ts = 0;         // timestamp of the first of them
   bool undo_on = false, undo_sent = false;
+  bool copy_lost = false;            // what was sent again was lost again: congestion once more (RFC 5681 section 4.3)
+  std::uint32_t reduced_us = 0;      // last reduction: that counts once a round trip
   bool send_one = false;             // the first segment of a recovery leaves whatever the window says
   std::uint8_t frto = 0;             // step of RFC 5682; 0: not tried
 

@@ -124,6 +124,7 @@ std::uint32_t rack_detect(Context& cx, Tcb& tcb, Flight& flight) {
       if (word == Judge::Word::soon && (wait_us == 0 || remaining_us < wait_us)) wait_us = remaining_us;
       if (word != Judge::Word::lost) break;
       bytes += mark_lost(tcb, flight, n);
+      flight.copy_lost = true;
     }
     flight.again.pop(cx.chunks);
   }

@@ -44,7 +44,19 @@ void enter_fast_recovery(Context& cx, Tcb& tcb, Flight& flight, const Delivery& 
   flight.send_one = true;
   flight.tlp_out = false;
   tcb.recovery = Recovery::fast;
+  flight.copy_lost = false;
+  flight.reduced_us = cx.now_us;
   ++cx.stats.fast_retransmits;
+}
+
+/// rfc5681 4.3b, rfc8985 9.3b: in fast recovery a copy was lost as well.
+void reduce_again(Context& cx, Tcb& tcb, Flight& flight) {
+  flight.copy_lost = false;
+  const CongestionOps& ops = congestion(tcb);
+  if (ops.models || cx.now_us - flight.reduced_us < tcb.srtt_us) return;
+  tcb.ssthresh = std::max(std::min(tcb.ssthresh, ops.reduce(cx, tcb, flight, false)), 2u * tcb.snd_mss);
+  flight.reduced_us = cx.now_us;
+  flight.undo_on = false;
 }
 
 /// A probe of a larger segment size is lost all the time; that is what it is for (RFC 4821 section 7.6.2).
@@ -108,6 +120,7 @@ void look_at_state(Context& cx, Tcb& tcb, Flight& flight, const Delivery& d) {
   // Kept close behind: 2 GiB further on, a number left where it was would look like one that is still to come.
   if (tcb.recovery == Recovery::open && after(tcb.snd_una, flight.recover)) flight.recover = tcb.snd_una - 1;
   if (tcb.recovery == Recovery::open && is_congestion(cx, tcb, flight)) enter_fast_recovery(cx, tcb, flight, d);
+  if (tcb.recovery == Recovery::fast && flight.copy_lost) reduce_again(cx, tcb, flight);
 }
 
 // MUST-19: slow start and congestion avoidance, by the algorithm that was chosen.

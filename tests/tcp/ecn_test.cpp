@@ -53,7 +53,7 @@ void data(Trace& t, const std::string& bytes, std::uint8_t mark, std::uint8_t mo
   t.inject(p);
 }
 
-// rfc3168 6.1.1
+// rfc3168 6.1.1, 6.1.1c
 TEST(Ecn, active__asks_in_the_syn_and_agrees) {
   Trace t{with_ecn()};
   t.connect();
@@ -120,7 +120,7 @@ TEST(Ecn, new_data_is_capable__what_is_sent_again_or_probes_is_not) {
   EXPECT_EQ(probe.packet().tos & 3, not_capable);
 }
 
-// rfc3168 6.1.2: once a window, CWR on the next new data, once
+// rfc3168 6.1.2: once a window, CWR (6.1.2c: and no growth with it) on the next new data, once
 TEST(Ecn, ece__window_halves_once_and_cwr_says_so) {
   Trace t{with_ecn()};
   open(t);
@@ -190,6 +190,42 @@ TEST(Dctcp, marks__are_echoed_exactly) {
   data(t, std::string(mss, 'c'), capable);
   EXPECT_EQ(t.peer.expect().ack(1 + 3 * mss).packet().flags, ACK);
   t.expect_nothing();
+}
+
+// rfc3168 6.1.2d
+TEST(Ecn, ece__window_is_two_segments_at_least) {
+  Trace t{with_ecn()};
+  open(t);
+  for (int i = 0; i < 8; ++i) {
+    t.with([](Conn& c) { c.send(std::string(2 * mss, 'd')); });
+    while (t.peer.poll()) {}
+    t.peer.segment(ACK | ece);
+    EXPECT_GE(t.conn().stats().congestion_window, 2 * mss);
+  }
+  EXPECT_EQ(t.conn().stats().congestion_window, 2 * mss);
+}
+
+// rfc3168 6.1.5b
+TEST(Ecn, mark_outside_of_the_window__is_nothing) {
+  Trace t{with_ecn()};
+  open(t);
+  data(t, std::string(100, 'a'), capable);
+  while (t.peer.poll()) {}
+  t.peer.snd_nxt -= 100;
+  data(t, std::string(100, 'a'), experienced);  // came again, marked
+  EXPECT_EQ(t.peer.expect().packet().flags, ACK);
+  t.peer.snd_nxt += 10'000'000;
+  data(t, std::string(100, 'b'), experienced);
+  EXPECT_EQ(t.peer.expect().packet().flags, ACK);
+  EXPECT_EQ(t.stats().ecn_marks_in, 0u);
+}
+
+// rfc8257 1
+TEST(Dctcp, is_nobodys_default) {
+  EXPECT_NE(CoreConfig{}.tcp.congestion_control, CongestionControl::dctcp);
+  Trace t;
+  t.connect();
+  t.peer.expect().syn();
 }
 
 TEST(Dctcp, asks_for_ecn_by_itself) {

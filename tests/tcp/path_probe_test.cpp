@@ -37,7 +37,7 @@ CoreConfig always() {
 // --- black holes
 // -------------------------------------------------------------------------------------------------------
 
-// rfc4821 7.7, rfc2923 2.1
+// rfc4821 7.7, rfc4821 7.2, rfc2923 2.1
 TEST(BlackHole, full_segment_times_out_again_and_again__1024_then_576_and_no_less) {
   Trace t;
   t.listen();

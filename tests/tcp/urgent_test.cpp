@@ -136,7 +136,11 @@ TEST(UrgentIn, while_it_waits_to_be_accepted__told_after_on_accept) {
   EXPECT_TRUE(t.app.events.empty());
   t.core().resume(id);
   t.poll();
-  EXPECT_EQ(t.app.events, (std::vector<std::string>{"accept", "urgent", "data:3"}));
+  // The data comes in one piece, or in two where it stands in two chunks.
+  ASSERT_GE(t.app.events.size(), 3u);
+  EXPECT_EQ(t.app.events[0], "accept");
+  EXPECT_EQ(t.app.events[1], "urgent");
+  EXPECT_EQ(t.app.received(), "abc");
 }
 
 // rfc9293 3.10.7.4 sixth: "Otherwise: this should not occur, ignore the URG"
