@@ -65,6 +65,7 @@ void Shard::end_all() {
     if ((tcb.generation & 1) == 0) continue;
     set(tcb, tcp::in_hand);
     tcp::end_connection(cx_, tcb, CloseReason::stopped);
+    if (has(tcb, tcp::accept_pending)) tcb.listener = no_listener;  // the application never knew of it
     clear(tcb, tcp::accept_pending);
     conclude(tcb);
   }

@@ -88,7 +88,8 @@ void check_flight(const Tcb& tcb) {
 
 void check_timers(const Context& cx, const Tcb& tcb) {
   // I18: what is unacknowledged has a timer; I20: the node fires no later than the earliest deadline.
-  if (tcb.snd_una != tcb.snd_nxt) HF_ASSERT(tcb.rtx_deadline != never || has(tcb, dirty));
+  const bool paced = tcb.flight != nullptr && tcb.flight->pace_deadline != never;
+  if (tcb.snd_una != tcb.snd_nxt) HF_ASSERT(tcb.rtx_deadline != never || has(tcb, dirty) || (has(tcb, probe_out) && paced));
   if (has(tcb, ack_delayed)) HF_ASSERT(tcb.ack_deadline != never || has(tcb, dirty));
   if (tcb.state == State::fin_wait_2 && has(tcb, orphan)) HF_ASSERT(tcb.idle_deadline != never);
   const Time earliest = std::min({tcb.rtx_deadline, tcb.ack_deadline, tcb.idle_deadline, tcb.app_deadline});

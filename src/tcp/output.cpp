@@ -145,6 +145,8 @@ bool is_paced_out(Context& cx, Tcb& tcb, Flight& flight) {
   if (flight.pacing_rate == 0) return false;
   flight.pace_next = std::max(flight.pace_next, cx.now - std::max(Duration{1ms}, time_for(flight, flight.send_quantum)));
   if (flight.pace_next <= cx.now) return false;
+  // Something waits for its turn: the flight does not rest, however long that takes, and so is not given back.
+  if (flight.is_linked()) IdleFlights::erase(flight);
   flight.pace_deadline = flight.pace_next;
   arm_for(cx, tcb, flight.pace_deadline);
   return true;
@@ -264,9 +266,10 @@ Flush send_new(Context& cx, Tcb& tcb, std::uint32_t in_flight) {
 
 /// After sending: the retransmission timer runs while anything is unacknowledged (RFC 6298 (5.1)), the persist timer
 /// while something waits and nothing is in flight that an ACK could answer (section 3.8.6.1).
+/// The byte of a probe that was not taken counts as not sent: it goes with the data, and waits for what that waits for.
 void run_timer(Context& cx, Tcb& tcb, Hold hold) {
-  if (tcb.snd_una != tcb.snd_nxt) {
-    if (has(tcb, persist) && tcb.snd_wnd == 0) return;  // a probe is in flight: it goes on
+  if (tcb.snd_una != tcb.snd_nxt && !has(tcb, probe_out)) {
+    if (has(tcb, persist) && tcb.snd_wnd == 0) return;  // what was sent before the window shut
     if (tcb.flight != nullptr && !tcb.flight->sent.empty()) {
       clear(tcb, persist);
       if (tcb.flight->rto_deadline == never) restart_rto(cx, tcb, *tcb.flight);

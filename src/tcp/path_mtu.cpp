@@ -228,7 +228,8 @@ bool on_path_timeout(Context& cx, Tcb& tcb) {
 }
 
 void on_mss_reduced(Context& cx, Tcb& tcb) {
-  if (tcb.snd_una == tcb.snd_nxt) return;
+  // A SYN whose data was too large leaves again without it, by its own timer (rfc7413 4.1.3).
+  if (tcb.snd_una == tcb.snd_nxt || !has(tcb, syn_acked)) return;
   clear(tcb, rtt_timing);
   resend_flight(cx, tcb);
   mark_dirty(cx, tcb);

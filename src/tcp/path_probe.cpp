@@ -109,6 +109,7 @@ std::uint32_t probe_room(Context& cx, Tcb& tcb, std::uint32_t unsent, std::uint3
   const std::uint32_t behind = segments_behind_probe * tcb.snd_mss;
   const std::uint32_t most = std::min({unsent, usable, tcb.cwnd});
   if (most <= tcb.snd_mss + behind || tcb.recovery != Recovery::open || sack_blocks_due(tcb) != 0) return 0;
+  if (has(tcb, dressed)) return 0;  // nor beside other options: the size is that of a segment without
   PathSearch* search = path_search_of(cx, tcb);
   if (search == nullptr || search->high == 0) {
     if (!begin_search(cx, tcb)) return 0;

@@ -299,17 +299,19 @@ std::uint32_t offered_window(const Arrival& a) {
   return a.segment.has(wire::syn) ? a.segment.window : std::uint32_t{a.segment.window} << a.tcb.snd_wscale;
 }
 
-void update_window(Arrival& a) {
+/// `is_news`: it acknowledges something new. Such a segment left after all that were acted upon, a retransmission with an
+/// old SEQ too; and to keep the window of one of those, counted from the new SND.UNA, would pass the edge that was offered.
+void update_window(Arrival& a, bool is_news) {
   Tcb& tcb = a.tcb;
   const Seq seq = a.segment.seq, ack = a.segment.ack;
   if (before(ack, tcb.snd_una)) return;
-  if (!before(tcb.snd_wl1, seq) && !(tcb.snd_wl1 == seq && before_eq(tcb.snd_wl2, ack))) return;
+  if (!is_news && !before(tcb.snd_wl1, seq) && !(tcb.snd_wl1 == seq && before_eq(tcb.snd_wl2, ack))) return;
   const std::uint32_t window = offered_window(a);
   if (window > tcb.snd_wnd) mark_dirty(a.cx, tcb);
   const bool has_opened = tcb.snd_wnd == 0 && window != 0;
   tcb.snd_wnd = window;
   tcb.max_snd_wnd = std::max(tcb.max_snd_wnd, window);
-  tcb.snd_wl1 = seq;
+  tcb.snd_wl1 = max(tcb.snd_wl1, seq);
   tcb.snd_wl2 = ack;
   // Where the window was open all along, the timer is the override of something small: it goes on.
   if (!has(tcb, persist) || !has_opened) return;
@@ -366,11 +368,12 @@ Step process_ack(Arrival& a) {
   note_timestamp(cx, tcb, a.segment, a.options);
   tcb.heard_ms = cx.now_ms;
   if (has(tcb, ecn_on)) note_marks(cx, tcb, a.segment);
+  const bool is_news = after(ack, tcb.snd_una);
   if (tcb.flight != nullptr) {
     // D-SACK tells of what all arrived, too.
     const bool has_news = tcb.snd_una != tcb.snd_nxt || (a.options.sack_count != 0 && has(tcb, sack_enabled));
     if (!before(ack, tcb.snd_una) && has_news) acknowledge_flight(a, ack);
-  } else if (after(ack, tcb.snd_una)) {
+  } else if (is_news) {
     acknowledge(a, ack);
     if (has(tcb, ecn_on) && a.segment.has(wire::ece)) react_to_ece_alone(cx, tcb);
     tcb.dup_acks = 0;
@@ -378,7 +381,7 @@ Step process_ack(Arrival& a) {
   } else if (is_duplicate_ack(a) && tcb.dup_acks != 0xff) {
     ++tcb.dup_acks;
   }
-  update_window(a);
+  update_window(a, is_news);
   // A probe was answered: the peer lives (section 3.8.6.1: the connection may stay open as long as it does).
   if (tcb.snd_wnd == 0 && !has(tcb, orphan)) tcb.progress_ms = cx.now_ms;  // MUST-37, SHLD-17
   return Step::go_on;

@@ -46,6 +46,7 @@ void Application::on_accept(Conn& c, State& s) {
     // A cookie's ACK, or a SYN with data, that came once more: nothing on this end remembers the first (RFC 4987, RFC 7413).
     const TcpConfig& tcp = plan_->ends[end_].tcp;
     if (!tcp.syn_cookies && !talk->plan->fast_open) return ledger_->fail("I12 accepted twice: " + ledger_->text(*talk));
+    talk->haunted = true;
     const Talk copy = *talk;
     index = ledger_->open(*copy.plan, copy.client, copy.server, copy.salt);
     Talk& ghost = ledger_->talks[index];
@@ -78,7 +79,11 @@ void Application::start(Conn& c, Side& side, const Talk&) {
 
 std::size_t Application::on_data(Conn& c, State& s, const RxView& in) {
   Side* side = enter(c, s, Call::data);
-  if (side == nullptr) return s.talk % 2 == 0 ? in.size() : 0;
+  if (side == nullptr) {
+    if (s.talk % 2 != 0 || ledger_->failed()) return 0;
+    ledger_->talks[s.talk].side[s.side].received += in.size();
+    return in.size();
+  }
   const Talk& talk = ledger_->talks[s.talk];
   if (in.size() == 0) ledger_->fail("I15 empty data callback: " + ledger_->text(talk));
   const std::size_t right = first_wrong(talk.salt, 1 - s.side, side->received, in.bytes());
@@ -120,7 +125,8 @@ void Application::on_sent(Conn& c, State& s, std::size_t acked) {
     ledger_->note(acked);
     if (side->habits.change_to && side->ticks++ == 5) c.set_congestion_control(*side->habits.change_to);
     const ConnStats stats = c.stats();
-    if (stats.queued < stats.sacked) ledger_->fail("I6 more SACKed than queued: " + ledger_->text(ledger_->talks[s.talk]));
+    if (stats.flight < stats.sacked) ledger_->fail("I6 more SACKed than sent: " + ledger_->text(ledger_->talks[s.talk]));
+    if (side->shut) feed(c, s, *side);
   }
 }
 
@@ -178,7 +184,7 @@ std::uint64_t Application::may_write(const Talk& talk, unsigned side) const {
 
 void Application::feed(Conn& c, State& s, Side& side) {
   if (side.shut) {
-    if (side.eof && !side.left) close(c, side);
+    if (side.eof && !side.left && may_leave(c)) close(c, side);
     return;
   }
   if (side.habits.corks) c.cork();
@@ -193,6 +199,9 @@ void Application::feed(Conn& c, State& s, Side& side) {
   if (side.habits.corks) c.uncork();
   if (side.written == side.habits.bytes) finish_writing(c, side);
 }
+
+/// An orphan is given up after so many tries, whatever its peer's window: who wants all of it to arrive waits until it has.
+bool Application::may_leave(const Conn& c) const { return !plan_->orderly || c.unacked() == 0; }
 
 /// Returns how many bytes were taken; with 0 something will call again.
 std::size_t Application::send(Conn& c, const Talk& talk, unsigned number, std::size_t n) {
@@ -227,12 +236,15 @@ void Application::finish_writing(Conn& c, Side& side) {
     case Habits::Close::after_both:
     case Habits::Close::abort_at:
     case Habits::Close::close_at:
-      if (side.eof) return close(c, side);
+      if (side.eof && may_leave(c)) return close(c, side);
       c.shutdown_write();
       side.shut = true;
       return;
     case Habits::Close::after_peer:
-      if (side.eof) close(c, side);
+      if (!side.eof) return;
+      if (may_leave(c)) return close(c, side);
+      c.shutdown_write();
+      side.shut = true;
       return;
     case Habits::Close::at_once: return close(c, side);
   }

@@ -45,6 +45,7 @@ class Application {
   void feed(Conn& c, State& s, Side& side);
   std::size_t send(Conn& c, const Talk& talk, unsigned side, std::size_t n);
   [[nodiscard]] std::uint64_t may_write(const Talk& talk, unsigned side) const;
+  [[nodiscard]] bool may_leave(const Conn& c) const;
   void finish_writing(Conn& c, Side& side);
   void close(Conn& c, Side& side);
   void abort(Conn& c, Side& side);

@@ -39,6 +39,7 @@ struct Talk {
   Endpoint client, server;
   std::uint64_t salt = 0;
   bool ghost = false;         ///< accepted again for what one client opened once
+  bool haunted = false;       ///< there is such a second one: it may have said the rest of what the first had to say
   bool started = false;       ///< connect() said yes
   Side side[2];
 };

@@ -89,7 +89,11 @@ void Network::push(Time now, unsigned from, std::span<const std::byte> frame) {
 }
 
 void Network::send_to(Time now, unsigned from, unsigned to, std::span<const std::byte> frame) {
-  way(from, to).push(now, frame);
+  emulator::Direction& direction = way(from, to);
+  const double corrupt = direction.rules.corrupt;
+  if (frame[12] != std::byte{8} || frame[13] != std::byte{0}) direction.rules.corrupt = 0;  // only Ethernet's own sum guards ARP
+  direction.push(now, frame);
+  direction.rules.corrupt = corrupt;
   if (healed_ || !plan_.has(Fault::replay) || replays_.below(40) != 0) return;
   emulator::Direction& late = *late_[to];
   late.rules.jitter = replays_.below(2) == 0 ? 100ms : longest_replay;

@@ -3,6 +3,7 @@
 #include "sim/oracle.hpp"
 
 #include <algorithm>
+#include <cstdio>
 
 #include "shard/shard.hpp"
 #include "tcp/invariants.hpp"
@@ -36,6 +37,12 @@ void InsideOracle::check(Core& core, Ledger& ledger) {
       if (after(seen.snd_una, now.snd_una) || after(seen.snd_nxt, now.snd_nxt)) ledger.fail("I1 the send sequence went back");
     }
     seen = is_synchronised(tcb) ? now : Seen{};
+    // I18: what could be sent, and is not, has something that will send it.
+    const bool waits = is_synchronised(tcb) && tcb.send_queued != 0 && tcb.snd_una == tcb.snd_nxt && !has(tcb, tcp::dirty);
+    const bool paced = tcb.flight != nullptr && tcb.flight->pace_deadline != tcp::never;
+    if (waits && tcb.rtx_deadline == tcp::never && !paced)
+      ledger.fail("I18 data waits and no timer runs: " + tcb.key.local().to_string() + " > " + tcb.key.remote().to_string() + " " +
+                  block_text(core, core.shard().id_of(tcb)));
   }
   if (cx.flows.size() != in_table + cx.half_opens.size() + cx.time_waits.size()) ledger.fail("I23 the flow table and its blocks do not agree");
   std::uint32_t waiting = 0, half_open = 0;
@@ -73,14 +80,45 @@ void check_both(Core& core, Core& other, Ledger& ledger) {
   }
 }
 
+std::string block_text(Core& core, ConnId id) {
+  const tcp::Context& cx = core.shard().tcp();
+  tcp::Tcb* const found = core.shard().find(id);
+  std::string drops = "{drops";
+  for (std::size_t i = 0; i < drop_count; ++i)
+    if (cx.stats.drops[i] != 0) drops += " " + std::string{handfast::name(static_cast<Drop>(i))} + " " + std::to_string(cx.stats.drops[i]);
+  if (found == nullptr) return drops + "}";
+  const tcp::Tcb& tcb = *found;
+  const auto until = [&cx](Time deadline) {
+    return deadline == tcp::never ? std::string{"never"} : std::to_string((deadline - cx.now) / 1us) + " us";
+  };
+  char flags[32];
+  std::snprintf(flags, sizeof flags, "%#llx", static_cast<unsigned long long>(tcb.flags));
+  std::string s = "{" + std::string{handfast::name(tcb.state)} + " flags " + flags + " una " + std::to_string(distance(tcb.iss, tcb.snd_una)) + " nxt " +
+                  std::to_string(distance(tcb.iss, tcb.snd_nxt)) + " queued " + std::to_string(tcb.send_queued) + " wnd " +
+                  std::to_string(tcb.snd_wnd) + " max " + std::to_string(tcb.max_snd_wnd) + " cwnd " + std::to_string(tcb.cwnd) +
+                  " mss " + std::to_string(tcb.snd_mss) + " " + std::string{handfast::name(tcb.congestion)} + " recovery " +
+                  std::to_string(static_cast<int>(tcb.recovery)) + " backoff " + std::to_string(tcb.backoff) + " rcv_nxt " +
+                  std::to_string(distance(tcb.irs, tcb.rcv_nxt)) + " adv " + std::to_string(distance(tcb.irs, tcb.rcv_adv)) + " limit " +
+                  std::to_string(tcb.rcv_limit) + " unread " + std::to_string(tcp::unread_bytes(tcb)) + " rtx " + until(tcb.rtx_deadline) +
+                  " ack " + until(tcb.ack_deadline) + " idle " + until(tcb.idle_deadline) + " timer " +
+                  (tcb.timer.armed() ? until(tcb.timer.deadline) : "off");
+  if (tcb.flight != nullptr)
+    s += " flight: records " + std::to_string(tcb.flight->sent.back_number() - tcb.flight->sent.front_number()) + " sacked " +
+         std::to_string(tcb.flight->sacked) + " lost " + std::to_string(tcb.flight->lost) + " resent " + std::to_string(tcb.flight->resent);
+  s += "; shard: chunks " + std::to_string(cx.chunks.in_use()) + "/" + std::to_string(cx.chunks.capacity()) + " extents " +
+       std::to_string(cx.extents.in_use()) + " flights " + std::to_string(cx.flights.in_use()) + "/" + std::to_string(cx.flights.capacity());
+  return s + "}";
+}
+
 WireOracle::WireOracle(Ledger& ledger, const Plan& plan)
     : ledger_(ledger), plan_(plan),
-      strict_(!plan.has(Fault::replay) && !plan.has(Fault::crash) && !plan.has(Fault::attacker)) {}
+      strict_((plan.faults & (mask(Fault::replay) | mask(Fault::crash) | mask(Fault::attacker) | mask(Fault::memory) |
+                              mask(Fault::listener))) == 0) {}
 
 void WireOracle::check(unsigned from, std::span<const std::byte> frame) {
   if (frame.size() < 24 || frame[12] != std::byte{8} || frame[13] != std::byte{0} || frame[23] != std::byte{6}) return;  // ARP, ICMP
   ++segments_;
-  if (frame.size() > 14u + plan_.ends[from].link.mtu) return ledger_.fail("I27 larger than the link");
+  if (frame.size() > 14u + plan_.ends[from].link.mtu) return ledger_.fail("I27 a frame of " + std::to_string(frame.size()) + " bytes on a link of " + std::to_string(plan_.ends[from].link.mtu));
   std::string why;
   const auto packet = test::parse_strictly(frame, why);
   if (!packet) return ledger_.fail("I27 " + why);
@@ -104,7 +142,7 @@ void WireOracle::check_flow(unsigned from, const test::Packet& p, std::size_t op
     if (!p.has(test::ACK)) return;
   }
   if (!strict_ || !flow.syn) return;
-  if (p.ts) {
+  if (p.ts && !plan_.has(Fault::clock)) {  // a jump by more than 24 days looks like one back
     if (flow.timed && after(flow.tsval, p.ts->first)) fail("I27 TSval went back from " + std::to_string(flow.tsval), p);
     flow.tsval = p.ts->first;
     flow.timed = true;

@@ -32,10 +32,13 @@ class InsideOracle {
 /// I9: A.snd_una <= B.rcv_nxt <= A.snd_nxt, for each connection of `core` whose other end is on `other`.
 void check_both(Core& core, Core& other, Ledger& ledger);
 
+/// What stands in a connection's block, for people who look for the reason of a failure.
+[[nodiscard]] std::string block_text(Core& core, ConnId id);
+
 /// What an end may put on the wire (I2, I27); one for all.
 class WireOracle {
  public:
-  /// `strict`: nobody forged, replayed or forgot anything, so that what each flow has seen is what its ends know.
+  /// `strict`: nobody forges, replays or forgets anything (an end that sends cookies forgets), so that what each flow has seen is what its ends know.
   WireOracle(Ledger& ledger, const Plan& plan);
   void check(unsigned from, std::span<const std::byte> frame);
   [[nodiscard]] std::uint64_t segments() const { return segments_; }

@@ -12,7 +12,9 @@ namespace {
 
 constexpr std::uint64_t most_events = 4'000'000;
 constexpr Duration silence = 10min;
-constexpr Duration busy_step = 10us;  // where a poll leaves something undone
+/// Where a poll leaves something undone; and where that goes on, as with a port that takes nothing.
+constexpr Duration busy_step = 10us, blocked_step = 500us;
+constexpr std::uint32_t most_busy = 50;
 
 }  // namespace
 
@@ -130,7 +132,7 @@ Time World::due(const End& end) const {
     const Time mine = Time{(t + end.tick - Duration{1}) / end.tick * end.tick} - end.clock_offset;
     when = std::min(when, mine);
   }
-  if (when != Time::max() && end.last_poll != Time::min()) when = std::max(when, end.last_poll + busy_step);
+  if (when != Time::max() && end.last_poll != Time::min()) when = std::max(when, end.last_poll + (end.busy < most_busy ? busy_step : blocked_step));
   return when == Time::max() ? when : std::max(when, end.stalled_until);
 }
 
@@ -140,6 +142,8 @@ void World::poll(End& end) {
   const Time then = local(end);
   end.stack->poll(then - end.step_back);
   end.step_back = {};
+  const auto next = end.stack->next_deadline();
+  end.busy = next && *next <= then ? end.busy + 1 : 0;
   Core& core = end.stack->core();
   end.oracle.check(core, ledger_);
   for (auto& other : ends_)
@@ -161,14 +165,15 @@ bool World::step(Time limit) {
   Time next = network_.next().value_or(Time::max());
   if (!agenda_.empty()) next = std::min(next, agenda_.begin()->first);
   for (const auto& end : ends_) next = std::min(next, due(*end));
-  if (next > limit || ledger_.failed()) {
+  if (ledger_.failed()) return false;
+  if (next > limit) {
     now_ = std::max(now_, limit);
     return false;
   }
   now_ = std::max(now_, next);
   ++events_;
   if (events_ > most_events) {
-    ledger_.fail("I17 too many events: something spins");
+    ledger_.fail("I17 too many events, something spins: " + what_is_left());
     return false;
   }
   while (!agenda_.empty() && agenda_.begin()->first <= now_) {
@@ -199,6 +204,30 @@ bool World::all_ended() const {
     if (usage.connections != 0 || usage.half_open != 0) return false;
   }
   return true;
+}
+
+std::string World::what_is_left() {
+  std::string what;
+  for (const Talk& talk : ledger_.talks) {
+    bool said = false;
+    for (unsigned i = 0; i < 2; ++i) {
+      if (talk.side[i].id == ConnId{} || talk.side[i].ended) continue;
+      if (!said) what += ledger_.text(talk);
+      said = true;
+      if (auto& stack = ends_[talk.end[i]]->stack) what += " " + block_text(stack->core(), talk.side[i].id);
+    }
+    if (said)
+      for (const unsigned end : talk.end)
+        if (auto& stack = ends_[end]->stack) what += " end " + std::to_string(end) + " " + block_text(stack->core(), ConnId{});
+  }
+  for (const auto& end : ends_) {
+    if (!end->stack) continue;
+    const test::Usage usage = test::usage_of(end->stack->core());
+    if (usage.connections + usage.half_open != 0)
+      what += "\n  end " + std::to_string(end->index) + ": " + std::to_string(usage.connections) + " connections, " +
+              std::to_string(usage.half_open) + " half-open, due in " + std::to_string((due(*end) - now_) / 1us) + " us";
+  }
+  return what;
 }
 
 /// What the last connection may take: back-offs that the chaos has left, and every way in which an end may give up.
@@ -240,7 +269,10 @@ void World::check_nothing_left() {
                    " time-wait " + std::to_string(u.time_wait) + " extents " + std::to_string(u.extents) + " chunks " +
                    std::to_string(u.chunks) + " receive buffers " + std::to_string(u.receive_buffers) + " flights " +
                    std::to_string(u.flights) + " path searches " + std::to_string(u.path_searches));
-    if (end->stack->buffers_in_use() != 0) ledger_.fail("I26 frame buffers left" + who);
+    if (end->stack->buffers_in_use() != 0)
+      ledger_.fail("I26 frame buffers left" + who + ": " + std::to_string(end->stack->buffers_in_use()) + ", of these held for a neighbour " +
+                   std::to_string(core.shard().held().size()) + ", ready " + std::to_string(core.shard().ready().size()) + ", to ourselves " +
+                   std::to_string(core.shard().looped().size()) + ", with the application " + std::to_string(end->app->held.size()));
     if (end->app->references != 0) ledger_.fail("I26 send_ref not released" + who);
     const auto& cx = core.shard().tcp();
     if (cx.tcb_wheel.size() != 0 || cx.half_open_wheel.size() != 0) ledger_.fail("I21 timers left" + who);
@@ -260,22 +292,18 @@ Result World::run() {
   while (!all_ended() && step(limit)) {
   }
   const Duration healing = now_ - healed_at;
-  if (!ledger_.failed() && !all_ended()) {
-    std::string what = "I17 something never ends:";
-    for (const Talk& talk : ledger_.talks)
-      for (unsigned i = 0; i < 2; ++i)
-        if (talk.side[i].id != ConnId{} && !talk.side[i].ended) {
-          what += " " + ledger_.text(talk);
-          if (auto& stack = ends_[talk.end[i]]->stack)
-            if (const auto conn = stack->core().find(talk.side[i].id)) what += " in " + std::string{name(conn->state())};
-        }
-    ledger_.fail(what);
-  }
+  if (!ledger_.failed() && !all_ended()) ledger_.fail("I17 something never ends: " + what_is_left());
   if (!ledger_.failed()) {
     for (auto& end : ends_) end->app->held.clear();
     check_silence();
   }
-  if (!ledger_.failed()) check_nothing_left();
+  if (!ledger_.failed()) {
+    for (auto& end : ends_) {
+      end->app->held.clear();  // an old frame may have begun something after the others had ended
+      poll(*end);
+    }
+    check_nothing_left();
+  }
   if (!ledger_.failed()) ledger_.check_end(plan_);
   return {ledger_.failure(), now_ - begun, events_, network_.frames(), ledger_.hash(), healing};
 }

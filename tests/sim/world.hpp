@@ -53,7 +53,7 @@ class World {
     Time wanted = Time::max();           ///< a poll is due for what has arrived
     Time stalled_until = Time::min();
     std::size_t ring = ~std::size_t{0};
-    std::uint32_t lives = 0;
+    std::uint32_t lives = 0, busy = 0;
   };
 
   void start(End& end);
@@ -74,6 +74,7 @@ class World {
   void on_frame(End& from, std::span<const std::byte> frame);
 
   [[nodiscard]] bool all_ended() const;
+  [[nodiscard]] std::string what_is_left();
   [[nodiscard]] Duration healing_bound() const;
   void check_silence();
   void check_nothing_left();
