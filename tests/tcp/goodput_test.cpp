@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "congestion_bench.hpp"
 #include "support/peer.hpp"
 
 namespace handfast::test {
@@ -38,6 +39,24 @@ TEST(Rto, sent_again_by_fast_recovery__has_a_whole_rto_from_then) {
   t.advance(1ms);
   EXPECT_EQ(t.stats().timeouts, 1u);
   EXPECT_EQ(sent(t), Seqs{1});
+}
+
+// rfc7661 4.2, 4.4: pipeACK is what a round trip acknowledges. In slow start that is half of the window, and enough.
+TEST(WindowValidation, slow_start_that_uses_all_of_its_window__stays_validated) {
+  for (const tcp::CongestionOps* ops : {&tcp::new_reno, &tcp::cubic}) {
+    Bench b(*ops);
+    b.start();
+    b.fill();
+    for (int i = 0; i < 6; ++i) {
+      b.round(50ms);
+      EXPECT_FALSE(b.flight.unvalidated) << i;
+    }
+    EXPECT_GT(b.tcb.cwnd, 200 * Bench::mss);
+    const std::uint32_t used = b.tcb.cwnd;
+    b.lose();
+    EXPECT_GE(b.tcb.ssthresh, used / 2 - 2 * Bench::mss) << "of what was in flight, not of what was acknowledged";
+    EXPECT_FALSE(b.flight.loss_unvalidated);
+  }
 }
 
 }  // namespace
