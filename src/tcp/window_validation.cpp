@@ -34,8 +34,8 @@ void enter(const Context& cx, Flight& flight, std::uint32_t sample, std::uint32_
   flight.pipe_known = true;
 }
 
-/// A sample is what was in flight before the ACK that begins it, and has its bytes. Without them slow start, where the
-/// window is twice what was in flight a round trip ago, would always look like less than half.
+/// A sample is what was in flight before the ACK that begins it, and has its bytes. Without them slow start,
+/// where the window is twice what was in flight a round trip ago, would always look like less than half.
 void begin_sample(const Tcb& tcb, Flight& flight, const AckEvent& event) {
   flight.pipe_end = tcb.snd_nxt;
   flight.pipe_count = tcb.snd_una != tcb.snd_nxt ? event.delivered : 0;
@@ -60,7 +60,8 @@ void validate_window(const Context& cx, Tcb& tcb, Flight& flight, const AckEvent
   if (before(tcb.snd_una, flight.pipe_end)) return;
   enter(cx, flight, flight.pipe_count, half_period_ms(tcb));
   begin_sample(tcb, flight, event);
-  if (2 * std::uint64_t{pipe_ack(cx, tcb, flight)} + tcb.snd_mss > tcb.cwnd) {  // a window is filled by whole segments
+  // Whole segments fill a window.
+  if (2 * std::uint64_t{pipe_ack(cx, tcb, flight)} + tcb.snd_mss > tcb.cwnd) {
     flight.unvalidated = false;
     return;
   }
