@@ -98,7 +98,8 @@ bool send_lost(Context& cx, Tcb& tcb, Flight& flight, std::uint32_t& in_flight, 
     if (!send_range_again(cx, tcb, left_of(tcb, flight, *n), flight.sent[*n].right, &flight.again_place)) return false;
     flight.send_one = false;
     enter_again(cx, tcb, flight, *n);
-    if (*n == flight.sent.front_number()) restart_rto(cx, tcb, flight);  // rfc6298 5: a whole RTO for this copy too
+    // rfc6298 5: a whole RTO for this copy too
+    if (*n == flight.sent.front_number()) restart_rto(cx, tcb, flight);
     note_undo_sent(cx, tcb, flight);
     flight.prr_out += length;
     in_flight += length;

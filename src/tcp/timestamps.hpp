@@ -12,10 +12,11 @@ namespace handfast::tcp {
 /// TS.Recent is good for 24 days (section 5.5).
 inline constexpr std::uint32_t ts_recent_lifetime_ms = 24u * 24 * 3600 * 1000;
 
-/// Ticks by which a segment may be older than TS.Recent: a retransmission that fills a gap moves TS.Recent past segments
-/// that are late by a little, and to drop those costs a window each (section 5.3 calls it unlikely; a path that reorders
-/// does it every few round trips). What PAWS is for lies a whole sequence space back: 4 GiB within so many ticks would be
-/// 2 Tbit/s by a clock of milliseconds. deviates: 5.3 R1, Paws.late_by_a_few_ticks__is_taken
+/// Ticks by which a segment may be older than TS.Recent: a retransmission that fills a gap moves TS.Recent
+/// past segments that are late by a little, and to drop those costs a window each (section 5.3 calls it
+/// unlikely; a path that reorders does it every few round trips). What PAWS is for lies a whole sequence
+/// space back: 4 GiB within so many ticks would be 2 Tbit/s by a clock of milliseconds. deviates: 5.3 R1,
+/// Paws.late_by_a_few_ticks__is_taken
 inline constexpr std::uint32_t paws_slack = 16;
 
 /// a < b on a clock that wraps (section 5.2).

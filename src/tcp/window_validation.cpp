@@ -34,9 +34,11 @@ void enter(const Context& cx, Flight& flight, std::uint32_t sample, std::uint32_
   flight.pipe_known = true;
 }
 
-void begin_sample(const Tcb& tcb, Flight& flight) {
+/// A sample is what was in flight before the ACK that begins it, and has its bytes. Without them slow start,
+/// where the window is twice what was in flight a round trip ago, would always look like less than half.
+void begin_sample(const Tcb& tcb, Flight& flight, const AckEvent& event) {
   flight.pipe_end = tcb.snd_nxt;
-  flight.pipe_count = 0;
+  flight.pipe_count = tcb.snd_una != tcb.snd_nxt ? event.delivered : 0;
   flight.pipe_round = true;
 }
 
@@ -52,13 +54,14 @@ void validate_window(const Context& cx, Tcb& tcb, Flight& flight, const AckEvent
   if (tcb.recovery != Recovery::open) return;  // section 4.2: no samples while a loss is repaired
   flight.pipe_count += event.delivered;
   if (!flight.pipe_round) {
-    begin_sample(tcb, flight);
+    begin_sample(tcb, flight, event);
     return;
   }
   if (before(tcb.snd_una, flight.pipe_end)) return;
   enter(cx, flight, flight.pipe_count, half_period_ms(tcb));
-  begin_sample(tcb, flight);
-  if (pipe_ack(cx, tcb, flight) >= tcb.cwnd / 2) {
+  begin_sample(tcb, flight, event);
+  // Whole segments fill a window.
+  if (2 * std::uint64_t{pipe_ack(cx, tcb, flight)} + tcb.snd_mss > tcb.cwnd) {
     flight.unvalidated = false;
     return;
   }

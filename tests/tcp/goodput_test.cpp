@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What a bulk transfer loses where recovery does too much: time-outs and reductions that nothing was lost for.
-// Found by bench/paths. Layer: tests of the protocol, through frames alone.
+// What a bulk transfer loses where recovery does too much: time-outs and reductions that nothing was lost
+// for. Found by bench/paths. Layer: tests of the protocol, through frames alone.
 #include <gtest/gtest.h>
 
 #include <string>
 #include <vector>
 
+#include "congestion_bench.hpp"
 #include "support/peer.hpp"
 
 namespace handfast::test {
@@ -21,7 +22,7 @@ std::vector<std::uint32_t> sent(Trace& t) {
 }
 using Seqs = std::vector<std::uint32_t>;
 
-// rfc6298 5: "less than one RTO after the previous transmission of that segment" is too early. RTO is 200 ms here.
+// rfc6298 5: no sooner than one RTO after its previous transmission, however that came about. 200 ms here.
 TEST(Rto, sent_again_by_fast_recovery__has_a_whole_rto_from_then) {
   Trace t;
   t.listen();
@@ -38,6 +39,25 @@ TEST(Rto, sent_again_by_fast_recovery__has_a_whole_rto_from_then) {
   t.advance(1ms);
   EXPECT_EQ(t.stats().timeouts, 1u);
   EXPECT_EQ(sent(t), Seqs{1});
+}
+
+// rfc7661 4.2, 4.4: pipeACK is what a round trip acknowledges: in slow start half of the window.
+TEST(WindowValidation, slow_start_that_uses_all_of_its_window__stays_validated) {
+  for (const tcp::CongestionOps* ops : {&tcp::new_reno, &tcp::cubic}) {
+    Bench b(*ops);
+    b.start();
+    b.fill();
+    for (int i = 0; i < 6; ++i) {
+      b.round(50ms);
+      EXPECT_FALSE(b.flight.unvalidated) << i;
+    }
+    EXPECT_GT(b.tcb.cwnd, 200 * Bench::mss);
+    const std::uint32_t used = b.tcb.cwnd;
+    b.lose();
+    EXPECT_GE(b.tcb.ssthresh, used / 2 - 2 * Bench::mss)
+        << "of what was in flight, not of what was acknowledged";
+    EXPECT_FALSE(b.flight.loss_unvalidated);
+  }
 }
 
 }  // namespace

@@ -266,7 +266,7 @@ TEST(Paws, after_23_days_of_silence__an_old_value_is_still_old) {
   EXPECT_EQ(c.t.app.received(), "");
 }
 
-/// deviates: rfc7323 5.3 R1, by 16 ticks. B is lost; C and D, sent with it, are held back until B's copy has come.
+// deviates: rfc7323 5.3 R1, by 16 ticks. C and D, sent with A, are held back until the copy of B has come.
 TEST(Paws, late_by_a_few_ticks__is_taken) {
   Clocked c{1000};
   c.t.peer.ack().seq(1).data("A").ts(1000, c.mine);
