@@ -233,7 +233,8 @@ Flush send_new(Context& cx, Tcb& tcb, std::uint32_t in_flight) {
     }
     std::uint32_t segments = 1;
     if (length == mss && mss <= tcb.snd_mss && !has(tcb, dressed)) {
-      const std::uint32_t open = tcb.cwnd > in_flight ? tcb.cwnd - in_flight : 0;
+      std::uint32_t open = tcb.cwnd > in_flight ? tcb.cwnd - in_flight : 0;
+      if (tcb.flight != nullptr && tcb.flight->send_quantum != 0) open = std::min(open, tcb.flight->send_quantum);
       segments = std::min(whole_segments(mss, std::min({unsent, usable, open})) / mss, max_records_at_once);
     }
     if (!has_place_for_records(cx, tcb, flight, tcb.snd_una != at, segments)) {

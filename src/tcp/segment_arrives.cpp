@@ -467,11 +467,16 @@ bool wants_quick_ack(const Arrival& a) {
          distance(a.tcb.irs + 1, a.tcb.rcv_nxt) <= quick_ack_segments * a.tcb.rcv_mss;
 }
 
+bool has_chunks_for(const Context& cx, std::uint32_t length) {
+  return cx.chunks.capacity() - cx.chunks.in_use() >= chunks_for(length);
+}
+
 void in_order_text(Arrival& a) {
   Context& cx = a.cx;
   Tcb& tcb = a.tcb;
   const auto length = static_cast<std::uint32_t>(a.data.size());
-  if (!has_memory_for(cx, length)) {
+  // Who has a buffer needs no other: with all of them in use for gaps, nothing but this fills one.
+  if (!(tcb.receive != nullptr ? has_chunks_for(cx, length) : has_memory_for(cx, length))) {
     a.verdict.drop = Drop::tcp_no_memory;
     a.fin = false;
     return;
@@ -516,8 +521,10 @@ void out_of_order_text(Arrival& a) {
   set(tcb, ack_now);  // a duplicate ACK at once (RFC 5681 section 4.2)
   mark_dirty(cx, tcb);
   const bool had_buffer = tcb.receive != nullptr;
-  // Half of the memory is kept for what is in order: it must go on even when all that came beyond gaps fills the rest.
-  const bool scarce = cx.chunks.in_use() + chunks_for(a.data.size()) > cx.chunks.capacity() / 2;
+  // Half of the memory, buffers too, is kept for what is in order: it must go on even when all that came beyond gaps fills
+  // the rest.
+  const bool scarce = cx.chunks.in_use() + chunks_for(a.data.size()) > cx.chunks.capacity() / 2 ||
+                      (!had_buffer && cx.receive_buffers.in_use() >= cx.receive_buffers.capacity() / 2);
   if (scarce || receive_buffer_of(cx, tcb, tcb.rcv_nxt) == nullptr) {
     a.verdict.drop = Drop::tcp_no_memory;
   } else if (!tcb.receive->put(cx.chunks, tcb.rcv_nxt, a.seq, a.data)) {
@@ -750,8 +757,7 @@ void otherwise(Arrival& a) {
 }  // namespace
 
 bool has_memory_for(const Context& cx, std::uint32_t length) {
-  return cx.chunks.capacity() - cx.chunks.in_use() >= chunks_for(length) &&
-         cx.receive_buffers.in_use() < cx.receive_buffers.capacity();
+  return has_chunks_for(cx, length) && cx.receive_buffers.in_use() < cx.receive_buffers.capacity();
 }
 
 Verdict segment_arrives(Context& cx, Tcb& tcb, const wire::Segment& segment) {

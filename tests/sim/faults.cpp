@@ -68,6 +68,7 @@ void World::disturb(End& end) {
 
 void World::crash(End& end) {
   end.app->held.clear();
+  stats_.add(end.stack->core().stats());
   end.app->crashing = true;
   end.stack.reset();
   end.app->crashing = false;

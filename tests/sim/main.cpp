@@ -22,7 +22,7 @@ struct Options {
   Choice choice;
   std::string pcap;
   std::string extra;  ///< what changes the run, to be repeated in the command that replays it
-  bool twice = false, verbose = false, stop = false;
+  bool twice = false, verbose = false, stop = false, stats = false;
   unsigned limit = 20;
 };
 
@@ -31,6 +31,7 @@ struct Progress {
   std::uint64_t seed = 0, done = 0, failures = 0, events = 0, frames = 0, twice = 0;
   Duration virtual_time{}, longest_healing{};
   std::uint64_t slowest = 0;
+  CoreStats stats;
 };
 
 constexpr unsigned most_seconds = 120;  // real ones, for one seed
@@ -43,7 +44,7 @@ std::uint64_t running_seed = 0;
 void usage() {
   std::fputs(
       "handfast-sim [--seeds FIRST:COUNT] [--without FAULT,..] [--only FAULT,..] [--connections N]\n"
-      "             [--twice] [--pcap FILE] [--verbose] [--stop]\n"
+      "             [--twice] [--pcap FILE] [--verbose] [--stats] [--stop]\n"
       "  --seeds        which to run; 1:300 if nothing is said\n"
       "  --without      takes these faults away from every seed; --only leaves but these. Faults:\n    ",
       stdout);
@@ -53,6 +54,7 @@ void usage() {
       "  --twice        runs each seed twice, and fails unless both runs are the same; without it one in a hundred\n"
       "  --pcap FILE    the last frames of the last seed\n"
       "  --verbose      a line for each seed\n"
+      "  --stats        at the end, how often what happened: what is not there was not tried\n"
       "  --stop         at the first failure\n"
       "Exit code: 0 all is well, 1 some seed failed, 2 the command line.\n",
       stdout);
@@ -116,6 +118,7 @@ void run_seed(std::uint64_t seed, const Options& options, Progress& progress) {
   progress.events += result.events;
   progress.frames += result.frames;
   progress.virtual_time += result.virtual_time;
+  progress.stats.add(result.stats);
   if (result.healing > progress.longest_healing) {
     progress.longest_healing = result.healing;
     progress.slowest = seed;
@@ -171,6 +174,8 @@ bool parse(int argc, char** argv, Options& options) {
       options.twice = true;
     } else if (word == "--verbose") {
       options.verbose = true;
+    } else if (word == "--stats") {
+      options.stats = true;
     } else if (word == "--stop") {
       options.stop = true;
     } else if (i + 1 == argc) {
@@ -204,6 +209,25 @@ bool parse(int argc, char** argv, Options& options) {
   return true;
 }
 
+void print_stats(const CoreStats& s) {
+  const auto line = [](std::string_view what, std::uint64_t n) {
+    std::printf("  %-24s %llu\n", std::string{what}.c_str(), static_cast<unsigned long long>(n));
+  };
+  for (std::size_t i = 0; i < s.closed.size(); ++i) line("closed " + std::string{name(static_cast<CloseReason>(i))}, s.closed[i]);
+  const std::pair<std::string_view, std::uint64_t> counters[] = {
+      {"active opens", s.active_opens}, {"accepted", s.accepted}, {"retransmits", s.retransmits}, {"fast retransmits", s.fast_retransmits},
+      {"time-outs", s.timeouts}, {"tail loss probes", s.tail_loss_probes}, {"recoveries undone", s.recoveries_undone},
+      {"SACK reneging", s.sack_reneging}, {"flights exhausted", s.flights_exhausted}, {"resets in", s.resets_in}, {"resets out", s.resets_out},
+      {"challenge ACKs", s.challenge_acks}, {"cookies accepted", s.syn_cookies_accepted}, {"time-wait reused", s.time_wait_reused},
+      {"time-wait cut short", s.time_wait_cut_short}, {"out of order", s.out_of_order}, {"D-SACKs sent", s.dsacks_sent},
+      {"windows grown", s.receive_windows_grown}, {"windows held", s.receive_windows_held}, {"zero-window probes", s.zero_window_probes},
+      {"keep-alive probes", s.keepalive_probes}, {"half-open expired", s.half_open_expired}, {"path MTU reduced", s.path_mtu_reduced},
+      {"black holes", s.path_black_holes}, {"path probes", s.path_probes}, {"path probes failed", s.path_probes_failed},
+      {"unresponsive", s.unresponsive}, {"fast opens sent", s.fast_open_sent}, {"fast opens taken", s.fast_open_taken}};
+  for (const auto& [what, n] : counters) line(what, n);
+  for (std::size_t i = 1; i < drop_count; ++i) line("drop " + std::string{name(static_cast<Drop>(i))}, s.drops[i]);
+}
+
 int main_of(int argc, char** argv) {
   Options options;
   if (argc == 2 && (std::string_view{argv[1]} == "--help" || std::string_view{argv[1]} == "-h")) return usage(), 0;
@@ -219,6 +243,7 @@ int main_of(int argc, char** argv) {
               std::chrono::duration<double>(progress.virtual_time).count(), static_cast<unsigned long long>(progress.events),
               static_cast<unsigned long long>(progress.frames), std::chrono::duration<double>(progress.longest_healing).count(),
               static_cast<unsigned long long>(progress.slowest), static_cast<unsigned long long>(progress.failures));
+  if (options.stats) print_stats(progress.stats);
   return progress.failures == 0 ? 0 : 1;
 }
 

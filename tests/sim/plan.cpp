@@ -153,7 +153,8 @@ Exchange draw_exchange(const Plan& plan, Rng rng) {
   x.at = up_to(rng, plan.chaos / 2);
   if (rng.below(3) != 0) x.at = up_to(rng, 100ms);
   if (rng.below(5) == 0) x.local_port = static_cast<Port>(5000 + rng.below(3));
-  x.fast_open = rng.below(5) == 0;
+  // A cookie serves the connections after the one that brought it.
+  x.fast_open = plan.seed % 4 == 0 ? rng.below(3) != 0 : rng.below(10) == 0;
   if (rng.below(2) == 0) x.congestion = static_cast<CongestionControl>(rng.below(congestion_control_count));
   for (Habits& habits : x.habits) habits = draw_habits(plan, rng);
   // One that waits for the other's end before its own: never both.

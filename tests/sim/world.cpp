@@ -305,7 +305,9 @@ Result World::run() {
     check_nothing_left();
   }
   if (!ledger_.failed()) ledger_.check_end(plan_);
-  return {ledger_.failure(), now_ - begun, events_, network_.frames(), ledger_.hash(), healing};
+  for (const auto& end : ends_)
+    if (end->stack) stats_.add(end->stack->core().stats());
+  return {ledger_.failure(), now_ - begun, events_, network_.frames(), ledger_.hash(), stats_, healing};
 }
 
 }  // namespace handfast::sim

@@ -23,6 +23,7 @@ struct Result {
   std::string failure;          ///< empty: none
   Duration virtual_time{};
   std::uint64_t events = 0, frames = 0, hash = 0;
+  CoreStats stats;              ///< of all ends and all their lives
   Duration healing{};           ///< from the end of the chaos to the end of the last connection
 };
 
@@ -88,6 +89,7 @@ class World {
   std::multimap<Time, std::function<void()>> agenda_;
   Rng faults_, attacks_, lives_;
   Time now_;
+  CoreStats stats_;
   std::uint64_t events_ = 0;
   bool healed_ = false;
 };

@@ -3,8 +3,11 @@
 // frames alone.
 #include <gtest/gtest.h>
 
+#include <map>
+#include <memory>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "shard/shard.hpp"
 #include "support/icmp.hpp"
@@ -144,6 +147,53 @@ TEST(Shutdown, connection_that_waits_for_accept__ends_without_a_callback) {
   t.core().shard().end_all();
   EXPECT_EQ(t.stats().connections, 0u);
   EXPECT_EQ(handler.closed, 0);
+}
+
+// Flight::send_quantum: what may leave together while paced, where there are many segments in one description, too.
+TEST(Pacing, large_segments__are_no_larger_than_the_quantum) {
+  CoreConfig config = small_config();
+  config.tcp.pacing = true;
+  Trace t{config};
+  t.listen();
+  t.peer.open();
+  t.with([](Conn& c) { c.send(std::string(1460, 'x')); });
+  t.advance(100ms);
+  drain_payload(t.peer);
+  t.peer.ack().ack(1461);
+  t.with([](Conn& c) { c.send(std::string(100000, 'x')); });
+  drain_payload(t.peer);  // nothing is paced before there is a flight
+  for (int i = 0; i < 40; ++i) {
+    t.advance(100ms);
+    std::map<Time, std::size_t> together;
+    while (auto p = t.peer.poll()) together[p->at] += p->payload.size();
+    for (const auto& [when, bytes] : together) EXPECT_LE(bytes, 4u * 1460);
+    t.peer.ack().ack(t.peer.rcv_nxt);
+  }
+  EXPECT_EQ(t.peer.rcv_nxt, 1461u + 100000);
+}
+
+// Gaps must not take what the bytes that fill them need.
+TEST(ReceiveMemory, all_buffers_wanted_for_gaps__what_is_in_order_is_taken) {
+  for (const std::uint32_t buffers : {1u, 4u}) {
+    CoreConfig config = small_config();
+    config.limits.recovery_blocks = buffers;
+    Trace t{config};
+    t.listen();
+    std::vector<std::unique_ptr<Peer>> others;
+    for (std::uint32_t i = 0; i < 2 * buffers; ++i) {
+      others.push_back(t.another_peer(static_cast<Port>(40001 + i)));
+      others.back()->open();
+      others.back()->ack().seq(5).data("late");
+      drain_payload(*others.back());
+    }
+    for (auto& peer : others) {
+      peer->ack().seq(1).data("gone");
+      t.advance(1s);
+      std::uint32_t acked = 0;
+      while (auto p = peer->poll()) acked = p->ack - peer->iss;
+      EXPECT_GE(acked, 5u) << buffers;
+    }
+  }
 }
 
 }  // namespace
