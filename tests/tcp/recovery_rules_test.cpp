@@ -184,7 +184,7 @@ TEST(RecoveryRules, reordering_window__is_a_smoothed_round_trip_at_most) {
   flight.reordering_seen = true;
   flight.reo_wnd_mult = 200;
   t.advance(100ms);
-  t.peer.ack().sack({{nth(43), nth(46)}});
+  t.peer.ack().ack(nth(42)).sack({{nth(43), nth(46)}});
   EXPECT_TRUE(sent(t).empty());
   const Duration srtt = t.conn().stats().srtt;
   ASSERT_NE(flight.reorder_deadline, tcp::never);
