@@ -98,8 +98,7 @@ std::string block_text(Core& core, ConnId id) {
                   std::to_string(tcb.snd_wnd) + " max " + std::to_string(tcb.max_snd_wnd) + " cwnd " + std::to_string(tcb.cwnd) +
                   " mss " + std::to_string(tcb.snd_mss) + " " + std::string{handfast::name(tcb.congestion)} + " recovery " +
                   std::to_string(static_cast<int>(tcb.recovery)) + " backoff " + std::to_string(tcb.backoff) + " rcv_nxt " +
-                  std::to_string(distance(tcb.irs, tcb.rcv_nxt)) + " adv " + std::to_string(distance(tcb.irs, tcb.rcv_adv)) + " limit " +
-                  std::to_string(tcp::rare(tcb).rcv_limit) + " unread " + std::to_string(tcp::unread_bytes(tcb)) + " rtx " + until(tcb.rtx_deadline) +
+                  std::to_string(distance(tcb.irs, tcb.rcv_nxt)) + " adv " + std::to_string(distance(tcb.irs, tcb.rcv_adv)) + " unread " + std::to_string(tcp::unread_bytes(tcb)) + " rtx " + until(tcb.rtx_deadline) +
                   " ack " + until(tcb.ack_deadline) + " idle " + until(tcb.idle_deadline) + " timer " +
                   (tcb.timer.armed() ? until(tcb.timer.deadline) : "off");
   if (tcb.flight != nullptr)
