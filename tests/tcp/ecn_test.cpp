@@ -120,7 +120,7 @@ TEST(Ecn, new_data_is_capable__what_is_sent_again_or_probes_is_not) {
   EXPECT_EQ(probe.packet().tos & 3, not_capable);
 }
 
-// rfc3168 6.1.2: once a window, CWR (6.1.2c: and no growth with it) on the next new data, once
+// rfc3168 6.1.2c, rfc3168 6.1.2: once a window, CWR on the next new data, once
 TEST(Ecn, ece__window_halves_once_and_cwr_says_so) {
   Trace t{with_ecn()};
   open(t);
