@@ -123,15 +123,21 @@ void look_at_state(Context& cx, Tcb& tcb, Flight& flight, const Delivery& d) {
   if (tcb.recovery == Recovery::fast && flight.copy_lost) reduce_again(cx, tcb, flight);
 }
 
+/// What counts towards a larger window. The ACK that has reduced it opens nothing; nor does the one that ends fast recovery,
+/// and the one that ends the repair of a time-out one segment (RFC 3465 section 2.3).
+std::uint32_t opening_bytes(const Tcb& tcb, const Delivery& d, const AckArrival& arrival, Recovery was) {
+  if (arrival.reduced) return 0;
+  if (was == tcb.recovery || tcb.recovery != Recovery::open) return d.acked;
+  return was == Recovery::timeout ? std::min<std::uint32_t>(d.acked, tcb.snd_mss) : 0;
+}
+
 // MUST-19: slow start and congestion avoidance, by the algorithm that was chosen.
 void move_window(Context& cx, Tcb& tcb, Flight& flight, const Delivery& d, const AckArrival& arrival, std::uint32_t lost,
                  const RateSample& rate, Recovery was) {
   const CongestionOps& ops = congestion(tcb);
   if (tcb.recovery != Recovery::fast || ops.models) {
     AckEvent event;
-    // The ACK that ends a repair: of fast recovery it opens nothing more, of a time-out's one segment (RFC 3465 section 2.3).
-    const bool ended = was != tcb.recovery && tcb.recovery == Recovery::open && !ops.models;
-    event.acked = arrival.reduced && !ops.models ? 0 : !ended ? d.acked : was == Recovery::timeout ? std::min<std::uint32_t>(d.acked, tcb.snd_mss) : 0;
+    event.acked = ops.models ? d.acked : opening_bytes(tcb, d, arrival, was);
     event.delivered = d.bytes;
     event.lost = lost;
     event.prior_flight = d.prior_flight;

@@ -13,9 +13,11 @@ constexpr std::size_t most_held = 4;
 }  // namespace
 
 Side* Application::enter(Conn& c, State& s, Call call) {
-  ledger_->note(std::uint64_t{end_} << 56 | static_cast<std::uint64_t>(call) << 48 | std::uint64_t{s.talk} << 1 | s.side);
+  ledger_->note(std::uint64_t{end_} << 56 | static_cast<std::uint64_t>(call) << 48 |
+                std::uint64_t{s.talk} << 1 | s.side);
   if (s.talk >= ledger_->talks.size()) {
-    ledger_->fail("I15 callback " + std::to_string(static_cast<int>(call)) + " for a connection that nobody opened");
+    ledger_->fail("I15 callback " + std::to_string(static_cast<int>(call)) +
+                  " for a connection that nobody opened");
     return nullptr;
   }
   Talk& talk = ledger_->talks[s.talk];
@@ -25,7 +27,8 @@ Side* Application::enter(Conn& c, State& s, Call call) {
   const bool early = call == Call::unresponsive;  // a SYN that nobody answers
   if (side.ended || side.left || (opens && side.opened) || (!opens && !early && !side.opened) ||
       (side.eof && (call == Call::data || call == Call::peer_fin)))
-    ledger_->fail("I15 callback " + std::to_string(static_cast<int>(call)) + " out of turn: " + ledger_->text(talk));
+    ledger_->fail("I15 callback " + std::to_string(static_cast<int>(call)) +
+                  " out of turn: " + ledger_->text(talk));
   if (opens) {
     side.opened = true;
     side.id = c.id();
@@ -43,9 +46,11 @@ void Application::on_accept(Conn& c, State& s) {
   if (talk == nullptr) return ledger_->fail("I14 accepted what nobody opened: " + c.peer().to_string());
   std::uint32_t index = static_cast<std::uint32_t>(talk - ledger_->talks.data());
   if (talk->side[1].opened) {
-    // A cookie's ACK, or a SYN with data, that came once more: nothing on this end remembers the first (RFC 4987, RFC 7413).
+    // A cookie's ACK, or a SYN with data, that came once more: nothing on this end remembers the first (RFC
+    // 4987, RFC 7413).
     const TcpConfig& tcp = plan_->ends[end_].tcp;
-    if (!tcp.syn_cookies && !talk->plan->fast_open) return ledger_->fail("I12 accepted twice: " + ledger_->text(*talk));
+    if (!tcp.syn_cookies && !talk->plan->fast_open)
+      return ledger_->fail("I12 accepted twice: " + ledger_->text(*talk));
     talk->haunted = true;
     const Talk copy = *talk;
     index = ledger_->open(*copy.plan, copy.client, copy.server, copy.salt);
@@ -88,8 +93,8 @@ std::size_t Application::on_data(Conn& c, State& s, const RxView& in) {
   if (in.size() == 0) ledger_->fail("I15 empty data callback: " + ledger_->text(talk));
   const std::size_t right = first_wrong(talk.salt, 1 - s.side, side->received, in.bytes());
   if (right != in.size())
-    ledger_->fail("I10 wrong byte at " + std::to_string(side->received + right) + " of what " + (s.side == 0 ? "the client" : "the server") +
-                  " reads: " + ledger_->text(talk));
+    ledger_->fail("I10 wrong byte at " + std::to_string(side->received + right) + " of what " +
+                  (s.side == 0 ? "the client" : "the server") + " reads: " + ledger_->text(talk));
   ledger_->note(in.size());
   std::size_t take = in.size();
   switch (side->habits.read) {
@@ -125,7 +130,8 @@ void Application::on_sent(Conn& c, State& s, std::size_t acked) {
     ledger_->note(acked);
     if (side->habits.change_to && side->ticks++ == 5) c.set_congestion_control(*side->habits.change_to);
     const ConnStats stats = c.stats();
-    if (stats.flight < stats.sacked) ledger_->fail("I6 more SACKed than sent: " + ledger_->text(ledger_->talks[s.talk]));
+    if (stats.flight < stats.sacked)
+      ledger_->fail("I6 more SACKed than sent: " + ledger_->text(ledger_->talks[s.talk]));
     if (side->shut) feed(c, s, *side);
   }
 }
@@ -160,8 +166,8 @@ void Application::on_urgent(Conn& c, State& s) { static_cast<void>(enter(c, s, C
 void Application::on_unresponsive(Conn& c, State& s) { static_cast<void>(enter(c, s, Call::unresponsive)); }
 
 void Application::on_closed(ConnId, State& s, CloseReason reason) {
-  ledger_->note(std::uint64_t{end_} << 56 | static_cast<std::uint64_t>(Call::closed) << 48 | std::uint64_t{s.talk} << 8 |
-                static_cast<std::uint64_t>(reason));
+  ledger_->note(std::uint64_t{end_} << 56 | static_cast<std::uint64_t>(Call::closed) << 48 |
+                std::uint64_t{s.talk} << 8 | static_cast<std::uint64_t>(reason));
   if (s.talk >= ledger_->talks.size()) {
     if (!crashing && s.side != nobody) ledger_->fail("I15 closed, but never opened");
     return;
@@ -191,7 +197,8 @@ void Application::feed(Conn& c, State& s, Side& side) {
   while (side.written < may_write(ledger_->talks[s.talk], s.side)) {
     const Talk& talk = ledger_->talks[s.talk];
     const std::uint64_t left = may_write(talk, s.side) - side.written;
-    const auto n = static_cast<std::size_t>(std::min<std::uint64_t>(left, 1 + side.rng.below(side.habits.chunk)));
+    const auto n =
+        static_cast<std::size_t>(std::min<std::uint64_t>(left, 1 + side.rng.below(side.habits.chunk)));
     const std::size_t taken = send(c, talk, s.side, n);
     side.written += taken;
     if (taken == 0) return;
@@ -200,7 +207,8 @@ void Application::feed(Conn& c, State& s, Side& side) {
   if (side.written == side.habits.bytes) finish_writing(c, side);
 }
 
-/// An orphan is given up after so many tries, whatever its peer's window: who wants all of it to arrive waits until it has.
+/// An orphan is given up after so many tries, whatever its peer's window: who wants all of it to arrive waits
+/// until it has.
 bool Application::may_leave(const Conn& c) const { return !plan_->orderly || c.unacked() == 0; }
 
 /// Returns how many bytes were taken; with 0 something will call again.
@@ -209,11 +217,14 @@ std::size_t Application::send(Conn& c, const Talk& talk, unsigned number, std::s
   const auto bytes = content(talk.salt, number, side.written, n);
   if (side.habits.urgent && side.rng.below(10) == 0) return c.send_urgent(bytes);
   switch (side.habits.mixed_sends ? side.rng.below(5) : 0) {
-    case 1: return c.send_static(bytes.first(std::min(bytes.size(), std::max<std::size_t>(1, c.writable()))));
+    case 1:
+      return c.send_static(bytes.first(std::min(bytes.size(), std::max<std::size_t>(1, c.writable()))));
     case 2: {
       const auto part = bytes.first(std::min(bytes.size(), std::max<std::size_t>(1, c.writable())));
       ++references;
-      if (c.send_ref(part, this, [](void* self, std::span<const std::byte>) { --static_cast<Application*>(self)->references; }))
+      if (c.send_ref(part, this, [](void* self, std::span<const std::byte>) {
+            --static_cast<Application*>(self)->references;
+          }))
         return part.size();
       --references;
       return 0;
@@ -227,7 +238,8 @@ std::size_t Application::send(Conn& c, const Talk& talk, unsigned number, std::s
       if (c.send(std::move(buffer))) return fits;
       return c.send(bytes);
     }
-    default: return c.send(bytes);
+    default:
+      return c.send(bytes);
   }
 }
 
@@ -246,7 +258,8 @@ void Application::finish_writing(Conn& c, Side& side) {
       c.shutdown_write();
       side.shut = true;
       return;
-    case Habits::Close::at_once: return close(c, side);
+    case Habits::Close::at_once:
+      return close(c, side);
   }
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What runs on an end: it does everything that an application may, in every callback, and checks what it is told.
-// Layer: simulator. Knows Conn and nothing below it.
+// What runs on an end: it does everything that an application may, in every callback, and checks what it is
+// told. Layer: simulator. Knows Conn and nothing below it.
 #pragma once
 
 #include <cstdint>
@@ -38,7 +38,18 @@ class Application {
   bool crashing = false;  ///< what ends now vanishes with its stack
 
  private:
-  enum class Call : std::uint8_t { accept = 1, connect, data, sent, writable, peer_fin, timer, urgent, unresponsive, closed };
+  enum class Call : std::uint8_t {
+    accept = 1,
+    connect,
+    data,
+    sent,
+    writable,
+    peer_fin,
+    timer,
+    urgent,
+    unresponsive,
+    closed
+  };
   /// The side that is called; null where nothing more is to be done (it ends at this callback, or never was).
   Side* enter(Conn& c, State& s, Call call);
   void start(Conn& c, Side& side, const Talk& talk);

@@ -22,7 +22,8 @@ class Capture {
     place.bytes.assign(frame.begin(), frame.end());
   }
 
-  /// Oldest first, in the classic format: magic, version 2.4, zone, accuracy, snapshot length, Ethernet; nanoseconds.
+  /// Oldest first, in the classic format: magic, version 2.4, zone, accuracy, snapshot length, Ethernet;
+  /// nanoseconds.
   bool write(const char* path) const {
     std::FILE* out = std::fopen(path, "wb");
     if (out == nullptr) return false;

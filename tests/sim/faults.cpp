@@ -20,7 +20,8 @@ void World::schedule_chaos() {
   Rng rng = aspect(plan_.seed, 9);
   const Duration mean = std::max<Duration>(plan_.chaos / static_cast<int>(1 + rng.below(12)), 20ms);
   const auto some = [&rng](Duration around) {
-    return Duration{static_cast<Duration::rep>(rng.next() % static_cast<std::uint64_t>(2 * around.count()))} + 1us;
+    return Duration{static_cast<Duration::rep>(rng.next() % static_cast<std::uint64_t>(2 * around.count()))} +
+           1us;
   };
   for (Time t = plan_.start + some(mean); t < end; t += some(mean))
     at(t, [this] { network_.change_weather(); });
@@ -36,7 +37,8 @@ void World::schedule_chaos() {
 
 /// One more trouble for one end, or the end of one. Every draw is made whatever the faults are.
 void World::disturb(End& end) {
-  const std::uint32_t ring = faults_.below(6), buffers = faults_.below(40), stall = faults_.below(1000), kind = faults_.below(4);
+  const std::uint32_t ring = faults_.below(6), buffers = faults_.below(40), stall = faults_.below(1000),
+                      kind = faults_.below(4);
   const std::uint32_t which = faults_.below(8), jump = faults_.below(20), down = faults_.below(10000);
   if (plan_.has(Fault::crash) && which == 0 && end.stack && end.lives < 3) {
     crash(end);
@@ -113,13 +115,20 @@ void World::attack() {
   forged.source_mac = mac_of((forged.source.address.value & 0xff) - 1);
   forged.destination_mac = mac_of(to);
   forged.seq = static_cast<std::uint32_t>(attacks_.next());
-  const std::uint8_t flags[] = {test::SYN, test::ACK, test::RST, test::FIN | test::ACK, test::SYN | test::ACK, test::RST | test::ACK, 0,
+  const std::uint8_t flags[] = {test::SYN,
+                                test::ACK,
+                                test::RST,
+                                test::FIN | test::ACK,
+                                test::SYN | test::ACK,
+                                test::RST | test::ACK,
+                                0,
                                 static_cast<std::uint8_t>(attacks_.below(64))};
   forged.flags = flags[attacks_.below(8)];
   if (forged.has(test::ACK)) forged.ack = static_cast<std::uint32_t>(attacks_.next());
   forged.window = static_cast<std::uint16_t>(attacks_.next());
   if (attacks_.below(2) == 0) forged.payload.assign(attacks_.below(1400), 'x');
-  if (attacks_.below(2) == 0) forged.ts = {static_cast<std::uint32_t>(attacks_.next()), static_cast<std::uint32_t>(attacks_.next())};
+  if (attacks_.below(2) == 0)
+    forged.ts = {static_cast<std::uint32_t>(attacks_.next()), static_cast<std::uint32_t>(attacks_.next())};
   const auto frame = test::build(forged);
   capture_.note(now_, frame);
   network_.inject(now_, to, frame);

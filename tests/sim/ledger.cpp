@@ -29,7 +29,8 @@ std::span<const std::byte> content(std::uint64_t salt, unsigned side, std::uint6
   return std::span{table()}.subspan(at, std::min(n, table_size - at));
 }
 
-std::size_t first_wrong(std::uint64_t salt, unsigned side, std::uint64_t offset, std::span<const std::byte> bytes) {
+std::size_t first_wrong(std::uint64_t salt, unsigned side, std::uint64_t offset,
+                        std::span<const std::byte> bytes) {
   for (std::size_t at = 0; at < bytes.size();) {
     const auto expected = content(salt, side, offset + at, bytes.size() - at);
     if (std::memcmp(expected.data(), bytes.data() + at, expected.size()) != 0) {
@@ -91,14 +92,17 @@ void Ledger::check_end(const Plan& plan, const Talk& talk) {
     // I11: our FIN was acknowledged, and theirs came: both streams arrived whole.
     if (self.ended && self.opened && self.reason == CloseReason::finished && !other.vanished) {
       if (!other.shut) fail("I11 finished, but the peer never closed: " + who);
-      // Who leaves before the end of file may have left bytes unread, when the rest of the connection was over.
+      // Who leaves before the end of file may have left bytes unread, when the rest of the connection was
+      // over.
       const bool read_all = self.eof || !self.left, heard = other.eof || !other.left;
-      if (read_all && self.received != other.written) fail("I11 finished without all of the peer's bytes: " + who);
+      if (read_all && self.received != other.written)
+        fail("I11 finished without all of the peer's bytes: " + who);
       if (heard && other.ended && other.reason == CloseReason::finished && other.received != self.written)
         fail("I11 finished without all of our bytes being heard: " + who);
     }
     if (!plan.orderly || !talk.started) continue;
-    if (!self.opened || self.reason != CloseReason::finished) fail("orderly, and yet it ended by " + std::string{name(self.reason)} + ": " + who);
+    if (!self.opened || self.reason != CloseReason::finished)
+      fail("orderly, and yet it ended by " + std::string{name(self.reason)} + ": " + who);
     if (self.written != self.habits.bytes || !self.eof) fail("orderly, and yet not all was said: " + who);
   }
 }
@@ -108,7 +112,8 @@ std::string Ledger::text(const Talk& talk) const {
   for (unsigned i = 0; i < 2; ++i) {
     const Side& side = talk.side[i];
     s += i == 0 ? " [c" : " [s";
-    s += " wrote " + std::to_string(side.written) + "/" + std::to_string(side.habits.bytes) + " read " + std::to_string(side.received);
+    s += " wrote " + std::to_string(side.written) + "/" + std::to_string(side.habits.bytes) + " read " +
+         std::to_string(side.received);
     s += side.opened ? " opened" : "";
     s += side.eof ? " eof" : "";
     s += side.shut ? " shut" : "";

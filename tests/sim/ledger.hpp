@@ -19,14 +19,14 @@ namespace handfast::sim {
 struct Side {
   Habits habits;
   Rng rng{0};
-  bool opened = false;       ///< on_connect or on_accept
-  bool eof = false;          ///< on_peer_fin
-  bool shut = false;         ///< no more will be sent: shutdown_write or close
-  bool left = false;         ///< close or abort: nothing but on_closed follows
-  bool ended = false;        ///< on_closed
-  bool vanished = false;     ///< its stack crashed
+  bool opened = false;    ///< on_connect or on_accept
+  bool eof = false;       ///< on_peer_fin
+  bool shut = false;      ///< no more will be sent: shutdown_write or close
+  bool left = false;      ///< close or abort: nothing but on_closed follows
+  bool ended = false;     ///< on_closed
+  bool vanished = false;  ///< its stack crashed
   CloseReason reason = CloseReason::finished;
-  std::uint64_t written = 0; ///< bytes that send() took
+  std::uint64_t written = 0;  ///< bytes that send() took
   std::uint64_t received = 0;
   std::uint32_t callbacks = 0, ticks = 0;
   ConnId id;
@@ -35,12 +35,13 @@ struct Side {
 /// One connection that was really opened, or a second one that the server believed in (a replayed cookie).
 struct Talk {
   const Exchange* plan = nullptr;
-  unsigned end[2] = {0, 1};   ///< client's, server's
+  unsigned end[2] = {0, 1};  ///< client's, server's
   Endpoint client, server;
   std::uint64_t salt = 0;
-  bool ghost = false;         ///< accepted again for what one client opened once
-  bool haunted = false;       ///< there is such a second one: it may have said the rest of what the first had to say
-  bool started = false;       ///< connect() said yes
+  bool ghost = false;  ///< accepted again for what one client opened once
+  bool haunted =
+      false;  ///< there is such a second one: it may have said the rest of what the first had to say
+  bool started = false;  ///< connect() said yes
   Side side[2];
 };
 
@@ -52,7 +53,8 @@ class Ledger {
 
   /// The latest talk between these two endpoints; null if there was none.
   [[nodiscard]] Talk* find(Endpoint client, Endpoint server);
-  [[nodiscard]] std::uint32_t open(const Exchange& plan, Endpoint client, Endpoint server, std::uint64_t seed);
+  [[nodiscard]] std::uint32_t open(const Exchange& plan, Endpoint client, Endpoint server,
+                                   std::uint64_t seed);
 
   /// Only the first is kept.
   void fail(std::string what) {
@@ -79,9 +81,12 @@ class Ledger {
   std::uint64_t hash_;
 };
 
-/// The bytes of a stream: a function of stream and offset alone. At most `n`, fewer at the table's end; valid for ever.
-[[nodiscard]] std::span<const std::byte> content(std::uint64_t salt, unsigned side, std::uint64_t offset, std::size_t n);
+/// The bytes of a stream: a function of stream and offset alone. At most `n`, fewer at the table's end; valid
+/// for ever.
+[[nodiscard]] std::span<const std::byte> content(std::uint64_t salt, unsigned side, std::uint64_t offset,
+                                                 std::size_t n);
 /// The first place where `bytes` is not the stream from `offset` on; bytes.size() if it is.
-[[nodiscard]] std::size_t first_wrong(std::uint64_t salt, unsigned side, std::uint64_t offset, std::span<const std::byte> bytes);
+[[nodiscard]] std::size_t first_wrong(std::uint64_t salt, unsigned side, std::uint64_t offset,
+                                      std::span<const std::byte> bytes);
 
 }  // namespace handfast::sim

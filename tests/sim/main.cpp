@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// handfast-sim: runs seeds, prints what they did, and for each failure the command that replays it. Layer: simulator.
-// Seeds run in a child process, so that an assertion ends one seed and not the run.
+// handfast-sim: runs seeds, prints what they did, and for each failure the command that replays it. Layer:
+// simulator. Seeds run in a child process, so that an assertion ends one seed and not the run.
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -48,10 +48,12 @@ void usage() {
       "  --seeds        which to run; 1:300 if nothing is said\n"
       "  --without      takes these faults away from every seed; --only leaves but these. Faults:\n    ",
       stdout);
-  for (unsigned f = 0; f < fault_count; ++f) std::printf(" %s", std::string{name(static_cast<Fault>(f))}.c_str());
+  for (unsigned f = 0; f < fault_count; ++f)
+    std::printf(" %s", std::string{name(static_cast<Fault>(f))}.c_str());
   std::fputs(
       "\n  --connections  at most so many\n"
-      "  --twice        runs each seed twice, and fails unless both runs are the same; without it one in a hundred\n"
+      "  --twice        runs each seed twice, and fails unless both runs are the same; without it one in a "
+      "hundred\n"
       "  --pcap FILE    the last frames of the last seed\n"
       "  --verbose      a line for each seed\n"
       "  --stats        at the end, how often what happened: what is not there was not tried\n"
@@ -63,20 +65,25 @@ void usage() {
 std::string pcap_path(std::uint64_t seed) { return "/tmp/handfast-sim-" + std::to_string(seed) + ".pcap"; }
 
 void tell(std::uint64_t seed, const char* what) {
-  std::printf("seed %llu FAILED: %s\n  replay: handfast-sim --seeds %llu:1%s --verbose\n", static_cast<unsigned long long>(seed), what,
-              static_cast<unsigned long long>(seed), options_of_run->extra.c_str());
-  if (running != nullptr && running->capture().write(pcap_path(seed).c_str())) std::printf("  frames: %s\n", pcap_path(seed).c_str());
+  std::printf("seed %llu FAILED: %s\n  replay: handfast-sim --seeds %llu:1%s --verbose\n",
+              static_cast<unsigned long long>(seed), what, static_cast<unsigned long long>(seed),
+              options_of_run->extra.c_str());
+  if (running != nullptr && running->capture().write(pcap_path(seed).c_str()))
+    std::printf("  frames: %s\n", pcap_path(seed).c_str());
   std::fflush(stdout);
 }
 
 /// An assertion, a sanitizer's report, or no end: the last that this process does.
 void on_signal(int number) {
   std::signal(SIGABRT, SIG_DFL);
-  tell(running_seed, number == SIGALRM ? "no end within the real time that a seed has" : "assertion or sanitizer, see above");
+  tell(running_seed, number == SIGALRM ? "no end within the real time that a seed has"
+                                       : "assertion or sanitizer, see above");
   std::_Exit(3);
 }
 
-std::string mask_text(std::uint64_t seed, const Plan& plan) { return "seed " + std::to_string(seed) + ": " + plan.text(); }
+std::string mask_text(std::uint64_t seed, const Plan& plan) {
+  return "seed " + std::to_string(seed) + ": " + plan.text();
+}
 
 Result run_once(const Plan& plan, std::uint64_t seed, const Options& options) {
   World world{plan, frames_kept};
@@ -89,11 +96,13 @@ Result run_once(const Plan& plan, std::uint64_t seed, const Options& options) {
     if (options.verbose)
       for (const Talk& talk : world.ledger().talks) std::printf("  %s\n", world.ledger().text(talk).c_str());
   } else if (options.verbose) {
-    std::printf("%s\n  ended well: %.3f s of virtual time, %llu events, %llu frames, hash %016llx\n", mask_text(seed, plan).c_str(),
-                std::chrono::duration<double>(result.virtual_time).count(), static_cast<unsigned long long>(result.events),
+    std::printf("%s\n  ended well: %.3f s of virtual time, %llu events, %llu frames, hash %016llx\n",
+                mask_text(seed, plan).c_str(), std::chrono::duration<double>(result.virtual_time).count(),
+                static_cast<unsigned long long>(result.events),
                 static_cast<unsigned long long>(result.frames), static_cast<unsigned long long>(result.hash));
   }
-  if (!options.pcap.empty() && !world.capture().write(options.pcap.c_str())) std::printf("cannot write %s\n", options.pcap.c_str());
+  if (!options.pcap.empty() && !world.capture().write(options.pcap.c_str()))
+    std::printf("cannot write %s\n", options.pcap.c_str());
   running = nullptr;
   return result;
 }
@@ -147,7 +156,8 @@ void run_children(const Options& options, Progress& progress) {
     if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return;
     if (!WIFEXITED(status) || WEXITSTATUS(status) != 3) {
       std::printf("seed %llu FAILED: the process died\n  replay: handfast-sim --seeds %llu:1%s\n",
-                  static_cast<unsigned long long>(progress.seed), static_cast<unsigned long long>(progress.seed), options.extra.c_str());
+                  static_cast<unsigned long long>(progress.seed),
+                  static_cast<unsigned long long>(progress.seed), options.extra.c_str());
     }
     ++progress.failures;
     ++progress.done;
@@ -213,36 +223,63 @@ void print_stats(const CoreStats& s) {
   const auto line = [](std::string_view what, std::uint64_t n) {
     std::printf("  %-24s %llu\n", std::string{what}.c_str(), static_cast<unsigned long long>(n));
   };
-  for (std::size_t i = 0; i < s.closed.size(); ++i) line("closed " + std::string{name(static_cast<CloseReason>(i))}, s.closed[i]);
+  for (std::size_t i = 0; i < s.closed.size(); ++i)
+    line("closed " + std::string{name(static_cast<CloseReason>(i))}, s.closed[i]);
   const std::pair<std::string_view, std::uint64_t> counters[] = {
-      {"active opens", s.active_opens}, {"accepted", s.accepted}, {"retransmits", s.retransmits}, {"fast retransmits", s.fast_retransmits},
-      {"time-outs", s.timeouts}, {"tail loss probes", s.tail_loss_probes}, {"recoveries undone", s.recoveries_undone},
-      {"SACK reneging", s.sack_reneging}, {"flights exhausted", s.flights_exhausted}, {"resets in", s.resets_in}, {"resets out", s.resets_out},
-      {"challenge ACKs", s.challenge_acks}, {"cookies accepted", s.syn_cookies_accepted}, {"time-wait reused", s.time_wait_reused},
-      {"time-wait cut short", s.time_wait_cut_short}, {"out of order", s.out_of_order}, {"D-SACKs sent", s.dsacks_sent},
-      {"windows grown", s.receive_windows_grown}, {"windows held", s.receive_windows_held}, {"zero-window probes", s.zero_window_probes},
-      {"keep-alive probes", s.keepalive_probes}, {"half-open expired", s.half_open_expired}, {"path MTU reduced", s.path_mtu_reduced},
-      {"black holes", s.path_black_holes}, {"path probes", s.path_probes}, {"path probes failed", s.path_probes_failed},
-      {"unresponsive", s.unresponsive}, {"fast opens sent", s.fast_open_sent}, {"fast opens taken", s.fast_open_taken}};
+      {"active opens", s.active_opens},
+      {"accepted", s.accepted},
+      {"retransmits", s.retransmits},
+      {"fast retransmits", s.fast_retransmits},
+      {"time-outs", s.timeouts},
+      {"tail loss probes", s.tail_loss_probes},
+      {"recoveries undone", s.recoveries_undone},
+      {"SACK reneging", s.sack_reneging},
+      {"ECN reductions", s.ecn_reductions},
+      {"flights exhausted", s.flights_exhausted},
+      {"resets in", s.resets_in},
+      {"resets out", s.resets_out},
+      {"challenge ACKs", s.challenge_acks},
+      {"cookies accepted", s.syn_cookies_accepted},
+      {"time-wait reused", s.time_wait_reused},
+      {"time-wait cut short", s.time_wait_cut_short},
+      {"out of order", s.out_of_order},
+      {"D-SACKs sent", s.dsacks_sent},
+      {"windows grown", s.receive_windows_grown},
+      {"windows held", s.receive_windows_held},
+      {"zero-window probes", s.zero_window_probes},
+      {"keep-alive probes", s.keepalive_probes},
+      {"half-open expired", s.half_open_expired},
+      {"path MTU reduced", s.path_mtu_reduced},
+      {"black holes", s.path_black_holes},
+      {"path probes", s.path_probes},
+      {"path probes failed", s.path_probes_failed},
+      {"unresponsive", s.unresponsive},
+      {"fast opens sent", s.fast_open_sent},
+      {"fast opens taken", s.fast_open_taken}};
   for (const auto& [what, n] : counters) line(what, n);
-  for (std::size_t i = 1; i < drop_count; ++i) line("drop " + std::string{name(static_cast<Drop>(i))}, s.drops[i]);
+  for (std::size_t i = 1; i < drop_count; ++i)
+    line("drop " + std::string{name(static_cast<Drop>(i))}, s.drops[i]);
 }
 
 int main_of(int argc, char** argv) {
   Options options;
-  if (argc == 2 && (std::string_view{argv[1]} == "--help" || std::string_view{argv[1]} == "-h")) return usage(), 0;
+  if (argc == 2 && (std::string_view{argv[1]} == "--help" || std::string_view{argv[1]} == "-h"))
+    return usage(), 0;
   if (!parse(argc, argv, options)) return usage(), 2;
   options_of_run = &options;
   void* shared = ::mmap(nullptr, sizeof(Progress), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   if (shared == MAP_FAILED) return 2;
   Progress& progress = *new (shared) Progress;
   run_children(options, progress);
-  std::printf("seeds %llu:%llu: %llu run (%llu twice), %.0f s of virtual time, %llu events, %llu frames, longest healing %.1f s (seed %llu), %llu failures\n",
-              static_cast<unsigned long long>(options.first), static_cast<unsigned long long>(options.count),
-              static_cast<unsigned long long>(progress.done), static_cast<unsigned long long>(progress.twice),
-              std::chrono::duration<double>(progress.virtual_time).count(), static_cast<unsigned long long>(progress.events),
-              static_cast<unsigned long long>(progress.frames), std::chrono::duration<double>(progress.longest_healing).count(),
-              static_cast<unsigned long long>(progress.slowest), static_cast<unsigned long long>(progress.failures));
+  std::printf(
+      "seeds %llu:%llu: %llu run (%llu twice), %.0f s of virtual time, %llu events, %llu frames, longest "
+      "healing %.1f s (seed %llu), %llu failures\n",
+      static_cast<unsigned long long>(options.first), static_cast<unsigned long long>(options.count),
+      static_cast<unsigned long long>(progress.done), static_cast<unsigned long long>(progress.twice),
+      std::chrono::duration<double>(progress.virtual_time).count(),
+      static_cast<unsigned long long>(progress.events), static_cast<unsigned long long>(progress.frames),
+      std::chrono::duration<double>(progress.longest_healing).count(),
+      static_cast<unsigned long long>(progress.slowest), static_cast<unsigned long long>(progress.failures));
   if (options.stats) print_stats(progress.stats);
   return progress.failures == 0 ? 0 : 1;
 }

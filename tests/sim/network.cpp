@@ -23,7 +23,9 @@ struct Look {
   bool is_tcp = false, bare = false;
 };
 Look look_at(std::span<const std::byte> frame) {
-  if (frame.size() < 54 || frame[12] != std::byte{8} || frame[13] != std::byte{0} || frame[23] != std::byte{6}) return {};
+  if (frame.size() < 54 || frame[12] != std::byte{8} || frame[13] != std::byte{0} ||
+      frame[23] != std::byte{6})
+    return {};
   const auto flags = std::to_integer<std::uint8_t>(frame[47]);
   const std::size_t header = 34u + (std::to_integer<std::size_t>(frame[46]) >> 4) * 4;
   return {flags, true, frame.size() <= header};
@@ -32,9 +34,13 @@ Look look_at(std::span<const std::byte> frame) {
 }  // namespace
 
 Network::Network(const Plan& plan)
-    : plan_(plan), ends_(static_cast<unsigned>(plan.ends.size())), weather_(aspect(plan.seed, 2)), replays_(aspect(plan.seed, 3)) {
+    : plan_(plan),
+      ends_(static_cast<unsigned>(plan.ends.size())),
+      weather_(aspect(plan.seed, 2)),
+      replays_(aspect(plan.seed, 3)) {
   Rng seeds = aspect(plan.seed, 4);
-  for (unsigned i = 0; i < ends_ * ends_; ++i) ways_.push_back(std::make_unique<emulator::Direction>(seeds.next()));
+  for (unsigned i = 0; i < ends_ * ends_; ++i)
+    ways_.push_back(std::make_unique<emulator::Direction>(seeds.next()));
   for (unsigned i = 0; i < ends_; ++i) {
     late_.push_back(std::make_unique<emulator::Direction>(seeds.next()));
     late_.back()->rules.delay = 1ms;
@@ -49,7 +55,9 @@ void Network::change_weather() {
       emulator::Rules rules = draw_weather(plan_, weather_);
       choose_targets(rules);
       if (rules.mtu != 0 && weather_.below(2) == 0)
-        rules.too_big = [this, from, mtu = rules.mtu](Time now, std::span<const std::byte> frame) { say_too_big(now, from, mtu, frame); };
+        rules.too_big = [this, from, mtu = rules.mtu](Time now, std::span<const std::byte> frame) {
+          say_too_big(now, from, mtu, frame);
+        };
       way(from, to).rules = std::move(rules);
     }
 }
@@ -59,12 +67,25 @@ void Network::choose_targets(emulator::Rules& rules) {
   if (!plan_.has(Fault::targeted)) return;
   using test::ACK, test::FIN, test::SYN;
   switch (kind) {
-    case 0: rules.lose = [](std::size_t, auto frame) { return (look_at(frame).flags & (SYN | ACK)) == (SYN | ACK); }; return;
-    case 1: rules.lose = [](std::size_t, auto frame) { return (look_at(frame).flags & FIN) != 0; }; return;
-    case 2: rules.lose = [](std::size_t, auto frame) { return look_at(frame).is_tcp && look_at(frame).bare; }; return;
-    case 3: rules.lose = [n](std::size_t i, auto) { return i % n == 0; }; return;
-    case 4: rules.lose = [](std::size_t, auto frame) { return look_at(frame).is_tcp && !look_at(frame).bare; }; return;
-    default: return;
+    case 0:
+      rules.lose = [](std::size_t, auto frame) {
+        return (look_at(frame).flags & (SYN | ACK)) == (SYN | ACK);
+      };
+      return;
+    case 1:
+      rules.lose = [](std::size_t, auto frame) { return (look_at(frame).flags & FIN) != 0; };
+      return;
+    case 2:
+      rules.lose = [](std::size_t, auto frame) { return look_at(frame).is_tcp && look_at(frame).bare; };
+      return;
+    case 3:
+      rules.lose = [n](std::size_t i, auto) { return i % n == 0; };
+      return;
+    case 4:
+      rules.lose = [](std::size_t, auto frame) { return look_at(frame).is_tcp && !look_at(frame).bare; };
+      return;
+    default:
+      return;
   }
 }
 
@@ -91,7 +112,8 @@ void Network::push(Time now, unsigned from, std::span<const std::byte> frame) {
 void Network::send_to(Time now, unsigned from, unsigned to, std::span<const std::byte> frame) {
   emulator::Direction& direction = way(from, to);
   const double corrupt = direction.rules.corrupt;
-  if (frame[12] != std::byte{8} || frame[13] != std::byte{0}) direction.rules.corrupt = 0;  // only Ethernet's own sum guards ARP
+  if (frame[12] != std::byte{8} || frame[13] != std::byte{0})
+    direction.rules.corrupt = 0;  // only Ethernet's own sum guards ARP
   direction.push(now, frame);
   direction.rules.corrupt = corrupt;
   if (healed_ || !plan_.has(Fault::replay) || replays_.below(40) != 0) return;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The switch between the ends, and its weather: one emulated direction for each pair, old frames that come again, a
-// router that says "too big". Layer: simulator.
+// The switch between the ends, and its weather: one emulated direction for each pair, old frames that come
+// again, a router that says "too big". Layer: simulator.
 #pragma once
 
 #include <functional>

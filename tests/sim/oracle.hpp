@@ -19,7 +19,8 @@ namespace handfast::sim {
 /// One end's control blocks, as they were when last looked at.
 class InsideOracle {
  public:
-  /// Everything of one end: tcp::check_invariants, what never goes back (I1, I3, I4), the tables' sums (I23, I24).
+  /// Everything of one end: tcp::check_invariants, what never goes back (I1, I3, I4), the tables' sums (I23,
+  /// I24).
   void check(Core& core, Ledger& ledger);
 
  private:
@@ -38,7 +39,8 @@ void check_both(Core& core, Core& other, Ledger& ledger);
 /// What an end may put on the wire (I2, I27); one for all.
 class WireOracle {
  public:
-  /// `strict`: nobody forges, replays or forgets anything (an end that sends cookies forgets), so that what each flow has seen is what its ends know.
+  /// `strict`: nobody forges, replays or forgets anything (an end that sends cookies forgets), so that what
+  /// each flow has seen is what its ends know.
   WireOracle(Ledger& ledger, const Plan& plan);
   void check(unsigned from, std::span<const std::byte> frame);
   [[nodiscard]] std::uint64_t segments() const { return segments_; }
@@ -51,7 +53,9 @@ class WireOracle {
     std::uint16_t mss = 536;
   };
   void check_flow(unsigned from, const test::Packet& packet, std::size_t options_length);
-  void fail(const std::string& what, const test::Packet& packet) { ledger_.fail(what + ": " + packet.text()); }
+  void fail(const std::string& what, const test::Packet& packet) {
+    ledger_.fail(what + ": " + packet.text());
+  }
 
   Ledger& ledger_;
   const Plan& plan_;

@@ -9,8 +9,9 @@ namespace handfast::sim {
 namespace {
 
 constexpr std::array<std::string_view, fault_count> fault_names{
-    "loss", "bursts", "targeted", "reorder", "duplicate", "replay", "delay",    "rate",  "partition", "corrupt", "mtu",
-    "ring", "buffers", "memory",  "stall",   "clock",     "crash",  "attacker", "abort", "rude",      "listener"};
+    "loss",  "bursts",    "targeted", "reorder",  "duplicate", "replay",  "delay",
+    "rate",  "partition", "corrupt",  "mtu",      "ring",      "buffers", "memory",
+    "stall", "clock",     "crash",    "attacker", "abort",     "rude",    "listener"};
 
 template <class T, std::size_t N>
 T one_of(Rng& rng, const T (&choices)[N]) {
@@ -33,12 +34,17 @@ std::uint32_t draw_faults(Rng rng) {
 
 /// Near a wrap of the 32-bit microseconds (every 71 minutes) or milliseconds (every 49 days), or anywhere.
 Time draw_start(Rng& rng) {
-  constexpr auto microseconds = std::chrono::microseconds{1ull << 32}, milliseconds = std::chrono::microseconds{(1ull << 32) * 1000};
+  constexpr auto microseconds = std::chrono::microseconds{1ull << 32},
+                 milliseconds = std::chrono::microseconds{(1ull << 32) * 1000};
   switch (rng.below(4)) {
-    case 0: return Time{microseconds * (1 + rng.below(3)) - up_to(rng, 10s)};
-    case 1: return Time{milliseconds - up_to(rng, 10s)};
-    case 2: return Time{up_to(rng, 1h)};
-    default: return Time{up_to(rng, 2400h)};
+    case 0:
+      return Time{microseconds * (1 + rng.below(3)) - up_to(rng, 10s)};
+    case 1:
+      return Time{milliseconds - up_to(rng, 10s)};
+    case 2:
+      return Time{up_to(rng, 1h)};
+    default:
+      return Time{up_to(rng, 2400h)};
   }
 }
 
@@ -52,9 +58,11 @@ void draw_tcp(TcpConfig& tcp, Rng& rng, bool orderly) {
   tcp.congestion_control = static_cast<CongestionControl>(rng.below(congestion_control_count));
   tcp.path_mtu_discovery = static_cast<PathMtuDiscovery>(rng.below(4));
   tcp.initial_window = one_of(rng, {1u, 2u, 4u, 10u, 10u, 10u, 64u});
-  tcp.min_send_mss = one_of(rng, {std::uint16_t{48}, std::uint16_t{216}, std::uint16_t{216}, std::uint16_t{536}});
+  tcp.min_send_mss =
+      one_of(rng, {std::uint16_t{48}, std::uint16_t{216}, std::uint16_t{216}, std::uint16_t{536}});
   tcp.rto_min = one_of(rng, {Duration{5ms}, Duration{50ms}, Duration{200ms}, Duration{200ms}, Duration{1s}});
-  tcp.rto_initial = std::max(tcp.rto_min, one_of(rng, {Duration{200ms}, Duration{1s}, Duration{1s}, Duration{3s}}));
+  tcp.rto_initial =
+      std::max(tcp.rto_min, one_of(rng, {Duration{200ms}, Duration{1s}, Duration{1s}, Duration{3s}}));
   tcp.rto_max = one_of(rng, {Duration{3s}, Duration{10s}, Duration{60s}});
   tcp.delayed_ack = one_of(rng, {Duration{0}, Duration{5ms}, Duration{40ms}, Duration{200ms}});
   tcp.override_timeout = one_of(rng, {Duration{100ms}, Duration{200ms}, Duration{1s}});
@@ -93,6 +101,8 @@ CoreConfig draw_end(const Plan& plan, unsigned i, Rng& rng, std::uint16_t mtu) {
   config.link.neighbour_attempts = plan.orderly ? 255 : 3;
   config.seed = rng.next();
   draw_tcp(config.tcp, rng, plan.orderly);
+  config.tcp.ecn = rng.below(2) == 0;
+  if (validate(config)) config.tcp.ecn = false;  // where it is not built
   if (rng.below(6) == 0) config.tcp.mss = static_cast<std::uint16_t>(88 + rng.below(mtu - 40u - 88u + 1));
   Limits& limits = config.limits;
   limits.connections = 64;
@@ -159,7 +169,8 @@ Exchange draw_exchange(const Plan& plan, Rng rng) {
   for (Habits& habits : x.habits) habits = draw_habits(plan, rng);
   // One that waits for the other's end before its own: never both.
   const std::uint32_t waits = rng.below(6);
-  if (waits < 2 && x.habits[waits].close == Habits::Close::after_both) x.habits[waits].close = Habits::Close::after_peer;
+  if (waits < 2 && x.habits[waits].close == Habits::Close::after_both)
+    x.habits[waits].close = Habits::Close::after_peer;
   if (rng.below(4) == 0) {
     x.turns = true;
     x.request = 1 + rng.below(1000);
@@ -206,16 +217,19 @@ Plan draw_plan(std::uint64_t seed, const Choice& choice) {
   plan.start = draw_start(rng);
   plan.chaos = one_of(rng, {Duration{500ms}, Duration{3s}, Duration{10s}, Duration{30s}});
   const unsigned ends = rng.below(3) == 0 ? 3 + rng.below(6) : 2;
-  const auto mtu = one_of(rng, {std::uint16_t{576}, std::uint16_t{1500}, std::uint16_t{1500}, std::uint16_t{1500}, std::uint16_t{9000}});
+  const auto mtu = one_of(rng, {std::uint16_t{576}, std::uint16_t{1500}, std::uint16_t{1500},
+                                std::uint16_t{1500}, std::uint16_t{9000}});
   const bool mixed = rng.below(5) == 0;
   const std::uint32_t exchanges = 1 + rng.below(one_of(rng, {1u, 3u, 8u, 16u}));
   for (unsigned i = 0; i < ends; ++i) {
     Rng of_end = aspect(seed, 100 + i);
-    plan.ends.push_back(draw_end(plan, i, of_end, mixed ? static_cast<std::uint16_t>(576 + of_end.below(4000)) : mtu));
+    plan.ends.push_back(
+        draw_end(plan, i, of_end, mixed ? static_cast<std::uint16_t>(576 + of_end.below(4000)) : mtu));
   }
-  // A probe's garbage that looks like the third segment of a handshake, to an end that forgot all but its cookies, would be
-  // data: nothing that an oracle could tell from a fault.
-  const bool cookies = std::ranges::any_of(plan.ends, [](const CoreConfig& end) { return end.tcp.syn_cookies; });
+  // A probe's garbage that looks like the third segment of a handshake, to an end that forgot all but its
+  // cookies, would be data: nothing that an oracle could tell from a fault.
+  const bool cookies =
+      std::ranges::any_of(plan.ends, [](const CoreConfig& end) { return end.tcp.syn_cookies; });
   for (CoreConfig& end : plan.ends) end.tcp.keepalive_garbage = end.tcp.keepalive_garbage && !cookies;
   for (std::uint32_t i = 0; i < std::min(exchanges, choice.connections); ++i)
     plan.exchanges.push_back(draw_exchange(plan, aspect(seed, 1000 + i)));
@@ -225,16 +239,20 @@ Plan draw_plan(std::uint64_t seed, const Choice& choice) {
 emulator::Rules draw_weather(const Plan& plan, Rng& rng) {
   emulator::Rules rules;
   // Every draw is made whatever the faults are: fewer faults are the same weather with less in it.
-  const auto fraction = [&rng](double most) { return most * static_cast<double>(rng.below(1u << 20)) / (1u << 20); };
+  const auto fraction = [&rng](double most) {
+    return most * static_cast<double>(rng.below(1u << 20)) / (1u << 20);
+  };
   rules.delay = up_to(rng, one_of(rng, {Duration{50us}, Duration{1ms}, Duration{20ms}}));
-  const Duration delay = up_to(rng, 500ms), jitter = up_to(rng, one_of(rng, {Duration{1ms}, Duration{30ms}, Duration{500ms}}));
+  const Duration delay = up_to(rng, 500ms),
+                 jitter = up_to(rng, one_of(rng, {Duration{1ms}, Duration{30ms}, Duration{500ms}}));
   if (plan.has(Fault::delay)) {
     if (rng.below(2) == 0) rules.delay = delay;
     if (rng.below(2) == 0) rules.jitter = jitter;
   }
   const double loss = fraction(one_of(rng, {0.01, 0.05, 0.3}));
   if (plan.has(Fault::loss)) rules.loss = loss;
-  const emulator::Bursts bursts{.p = fraction(0.05), .r = 0.01 + fraction(0.5), .good_loss = 0, .bad_loss = 0.5 + fraction(0.5)};
+  const emulator::Bursts bursts{
+      .p = fraction(0.05), .r = 0.01 + fraction(0.5), .good_loss = 0, .bad_loss = 0.5 + fraction(0.5)};
   if (plan.has(Fault::bursts)) rules.bursts = bursts;
   const double duplicate = fraction(0.5), reorder = fraction(0.3), corrupt = fraction(0.05);
   if (plan.has(Fault::duplicate)) rules.duplicate = duplicate;
@@ -244,16 +262,19 @@ emulator::Rules draw_weather(const Plan& plan, Rng& rng) {
     rules.reorder_by = by;
   }
   if (plan.has(Fault::corrupt)) rules.corrupt = corrupt;
-  const std::uint64_t rate = one_of(rng, {std::uint64_t{200'000}, std::uint64_t{2'000'000}, std::uint64_t{20'000'000}, std::uint64_t{1'000'000'000}});
+  const std::uint64_t rate = one_of(rng, {std::uint64_t{200'000}, std::uint64_t{2'000'000},
+                                          std::uint64_t{20'000'000}, std::uint64_t{1'000'000'000}});
   const std::size_t queue = 2 + rng.below(one_of(rng, {4u, 30u, 200u}));
   if (plan.has(Fault::rate)) {
     rules.bits_per_second = rate;
     rules.queue_bytes = std::min<std::size_t>(queue * 1514, rate / 4 + 20000);
+    if (queue % 2 == 0) rules.mark_above_bytes = rules.queue_bytes / 3;
   }
   const bool dead = rng.below(5) == 0;
   if (plan.has(Fault::partition) && dead) rules.loss = 1;
   // Where nothing may fail, no segment of the least size that an end ever sends is too large.
-  const std::size_t least = plan.orderly ? 640 : 300, mtu = least + rng.below(static_cast<std::uint32_t>(1500 - least));
+  const std::size_t least = plan.orderly ? 640 : 300,
+                    mtu = least + rng.below(static_cast<std::uint32_t>(1500 - least));
   const bool narrow = rng.below(3) == 0;
   if (plan.has(Fault::mtu) && narrow) rules.mtu = mtu;
   return rules;
@@ -261,8 +282,8 @@ emulator::Rules draw_weather(const Plan& plan, Rng& rng) {
 
 std::string Plan::text() const {
   std::string s = orderly ? "orderly," : "anything,";
-  s += " " + std::to_string(ends.size()) + " ends, " + std::to_string(exchanges.size()) + " connections, chaos " +
-       std::to_string(chaos / 1ms) + " ms, faults:";
+  s += " " + std::to_string(ends.size()) + " ends, " + std::to_string(exchanges.size()) +
+       " connections, chaos " + std::to_string(chaos / 1ms) + " ms, faults:";
   for (unsigned f = 0; f < fault_count; ++f)
     if ((faults >> f & 1) != 0) s += " " + std::string{fault_names[f]};
   return s;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // What one seed stands for, drawn before anything runs: who, what is said, and which faults there are.
-// Layer: simulator. Each aspect has a generator of its own, so that taking a fault or a connection away leaves the rest of
-// the run as it was as far as can be.
+// Layer: simulator. Each aspect has a generator of its own, so that taking a fault or a connection away
+// leaves the rest of the run as it was as far as can be.
 #pragma once
 
 #include <cstdint>
@@ -18,9 +18,9 @@ namespace handfast::sim {
 
 /// Kinds of trouble; a seed has some of them.
 enum class Fault : std::uint8_t {
-  loss,       ///< frame by frame, up to 30 %
-  bursts,     ///< in bursts
-  targeted,   ///< all SYN-ACKs, all FINs, all bare ACKs, every n-th frame
+  loss,      ///< frame by frame, up to 30 %
+  bursts,    ///< in bursts
+  targeted,  ///< all SYN-ACKs, all FINs, all bare ACKs, every n-th frame
   reorder,
   duplicate,  ///< up to half of them, and copies of copies
   replay,     ///< old frames again, up to an MSL later
@@ -34,12 +34,12 @@ enum class Fault : std::uint8_t {
   memory,     ///< tables and pools of a few places each
   stall,      ///< a core does not poll for a while
   // What may end a connection early:
-  clock,      ///< jumps forward, small steps back, coarse ticks
-  crash,      ///< an end loses all it knows and comes back under the same address
-  attacker,   ///< blind forgeries
-  abort,      ///< the application aborts, or ends at some callback
-  rude,       ///< it closes without waiting for the peer's end
-  listener,   ///< a small backlog, accepting paused, the listener closed and opened again
+  clock,     ///< jumps forward, small steps back, coarse ticks
+  crash,     ///< an end loses all it knows and comes back under the same address
+  attacker,  ///< blind forgeries
+  abort,     ///< the application aborts, or ends at some callback
+  rude,      ///< it closes without waiting for the peer's end
+  listener,  ///< a small backlog, accepting paused, the listener closed and opened again
   count_,
 };
 inline constexpr unsigned fault_count = static_cast<unsigned>(Fault::count_);
@@ -60,7 +60,7 @@ struct Habits {
   std::uint32_t chunk = 1000;  ///< at most by call
   Read read = Read::all;
   Close close = Close::after_both;
-  std::uint32_t at = 0;        ///< the callback that ends it, for abort_at and close_at
+  std::uint32_t at = 0;  ///< the callback that ends it, for abort_at and close_at
   bool nodelay = false, corks = false, urgent = false, mixed_sends = false, takes_buffers = false;
   std::optional<CongestionControl> change_to{};  ///< in mid-flight
 };
@@ -68,26 +68,26 @@ struct Habits {
 /// One connection.
 struct Exchange {
   unsigned client = 0, server = 1;
-  Duration at{};               ///< after the start
-  bool simultaneous = false;   ///< both connect
-  bool turns = false;          ///< request and response
+  Duration at{};              ///< after the start
+  bool simultaneous = false;  ///< both connect
+  bool turns = false;         ///< request and response
   std::uint32_t request = 0, response = 0;
-  Port local_port = 0;         ///< 0: chosen by the stack
+  Port local_port = 0;  ///< 0: chosen by the stack
   bool fast_open = false;
   std::optional<CongestionControl> congestion{};
-  Habits habits[2];            ///< client's, server's
+  Habits habits[2];  ///< client's, server's
 };
 
 struct Choice {
-  std::uint32_t without = 0;                   ///< faults taken away
-  std::optional<std::uint32_t> only{};         ///< of the seed's faults these alone
-  std::uint32_t connections = 0xffffffff;      ///< at most
+  std::uint32_t without = 0;               ///< faults taken away
+  std::optional<std::uint32_t> only{};     ///< of the seed's faults these alone
+  std::uint32_t connections = 0xffffffff;  ///< at most
 };
 
 struct Plan {
   std::uint64_t seed = 0;
   std::uint32_t faults = 0;
-  bool orderly = false;        ///< every connection must end well
+  bool orderly = false;  ///< every connection must end well
   Time start;
   Duration chaos{};
   std::vector<CoreConfig> ends;
@@ -101,8 +101,12 @@ struct Plan {
 /// The weather on one direction of a link for a while. `healed`: none.
 [[nodiscard]] emulator::Rules draw_weather(const Plan& plan, Rng& rng);
 
-[[nodiscard]] constexpr Ipv4Address address_of(unsigned end) { return {10, 0, 0, static_cast<std::uint8_t>(end + 1)}; }
-[[nodiscard]] constexpr MacAddress mac_of(unsigned end) { return {{2, 0, 0, 0, 0, static_cast<std::uint8_t>(end + 1)}}; }
+[[nodiscard]] constexpr Ipv4Address address_of(unsigned end) {
+  return {10, 0, 0, static_cast<std::uint8_t>(end + 1)};
+}
+[[nodiscard]] constexpr MacAddress mac_of(unsigned end) {
+  return {{2, 0, 0, 0, 0, static_cast<std::uint8_t>(end + 1)}};
+}
 inline constexpr Port served_port = 80;
 
 }  // namespace handfast::sim

@@ -19,8 +19,15 @@ constexpr std::uint32_t most_busy = 50;
 }  // namespace
 
 World::World(const Plan& plan, std::size_t frames_kept)
-    : plan_(plan), ledger_(plan.seed), network_(plan), wire_(ledger_, plan), capture_(frames_kept),
-      faults_(aspect(plan.seed, 5)), attacks_(aspect(plan.seed, 6)), lives_(aspect(plan.seed, 7)), now_(plan.start) {
+    : plan_(plan),
+      ledger_(plan.seed),
+      network_(plan),
+      wire_(ledger_, plan),
+      capture_(frames_kept),
+      faults_(aspect(plan.seed, 5)),
+      attacks_(aspect(plan.seed, 6)),
+      lives_(aspect(plan.seed, 7)),
+      now_(plan.start) {
   Rng rng = aspect(plan.seed, 8);
   for (unsigned i = 0; i < plan.ends.size(); ++i) {
     auto end = std::make_unique<End>();
@@ -65,7 +72,8 @@ void World::listen(End& end) {
   const std::uint32_t small = 1 + rng.below(3);
   if (plan_.has(Fault::listener)) options.backlog = small;
   if (rng.below(2) == 0) options.fast_open = 4;
-  if (rng.below(3) == 0) options.congestion_control = static_cast<CongestionControl>(rng.below(congestion_control_count));
+  if (rng.below(3) == 0)
+    options.congestion_control = static_cast<CongestionControl>(rng.below(congestion_control_count));
   const auto listener = end.stack->core().listen_with({any, served_port}, end.handler, options);
   if (listener) end.listener = *listener;
 }
@@ -79,7 +87,8 @@ void World::connect(const Exchange& x, unsigned number) {
   connect_one(x, x.server, x.client, other, x.local_port, seed);
 }
 
-void World::connect_one(const Exchange& x, unsigned from, unsigned to, Port local, Port remote, std::uint64_t seed) {
+void World::connect_one(const Exchange& x, unsigned from, unsigned to, Port local, Port remote,
+                        std::uint64_t seed) {
   End& end = *ends_[from];
   if (!end.stack) return;
   const bool second = x.simultaneous && from == x.server;
@@ -88,7 +97,9 @@ void World::connect_one(const Exchange& x, unsigned from, unsigned to, Port loca
   options.local.port = local;
   options.fast_open = x.fast_open;
   options.congestion_control = x.congestion;
-  const std::uint32_t early = x.fast_open ? std::min({x.turns ? x.request : x.habits[0].bytes, 1000u, end.config.tcp.send_buffer}) : 0;
+  const std::uint32_t early =
+      x.fast_open ? std::min({x.turns ? x.request : x.habits[0].bytes, 1000u, end.config.tcp.send_buffer})
+                  : 0;
   const std::uint64_t salt = Rng{seed}.next();
   const auto data = content(salt, 0, 0, early);
   options.data = data;
@@ -132,7 +143,8 @@ Time World::due(const End& end) const {
     const Time mine = Time{(t + end.tick - Duration{1}) / end.tick * end.tick} - end.clock_offset;
     when = std::min(when, mine);
   }
-  if (when != Time::max() && end.last_poll != Time::min()) when = std::max(when, end.last_poll + (end.busy < most_busy ? busy_step : blocked_step));
+  if (when != Time::max() && end.last_poll != Time::min())
+    when = std::max(when, end.last_poll + (end.busy < most_busy ? busy_step : blocked_step));
   return when == Time::max() ? when : std::max(when, end.stalled_until);
 }
 
@@ -218,26 +230,30 @@ std::string World::what_is_left() {
     }
     if (said)
       for (const unsigned end : talk.end)
-        if (auto& stack = ends_[end]->stack) what += " end " + std::to_string(end) + " " + block_text(stack->core(), ConnId{});
+        if (auto& stack = ends_[end]->stack)
+          what += " end " + std::to_string(end) + " " + block_text(stack->core(), ConnId{});
   }
   for (const auto& end : ends_) {
     if (!end->stack) continue;
     const test::Usage usage = test::usage_of(end->stack->core());
     if (usage.connections + usage.half_open != 0)
-      what += "\n  end " + std::to_string(end->index) + ": " + std::to_string(usage.connections) + " connections, " +
-              std::to_string(usage.half_open) + " half-open, due in " + std::to_string((due(*end) - now_) / 1us) + " us";
+      what += "\n  end " + std::to_string(end->index) + ": " + std::to_string(usage.connections) +
+              " connections, " + std::to_string(usage.half_open) + " half-open, due in " +
+              std::to_string((due(*end) - now_) / 1us) + " us";
   }
   return what;
 }
 
-/// What the last connection may take: back-offs that the chaos has left, and every way in which an end may give up.
+/// What the last connection may take: back-offs that the chaos has left, and every way in which an end may
+/// give up.
 Duration World::healing_bound() const {
   Duration bound{};
   for (const auto& end : ends_) {
     const TcpConfig& tcp = end->config.tcp;
     Duration mine = 4 * tcp.rto_max + 3min;
     if (!plan_.orderly)
-      mine += tcp.connect_timeout + std::max(tcp.r2_timeout, tcp.user_timeout_option ? tcp.user_timeout_most : Duration{}) +
+      mine += tcp.connect_timeout +
+              std::max(tcp.r2_timeout, tcp.user_timeout_option ? tcp.user_timeout_most : Duration{}) +
               tcp.keepalive_idle + 10 * tcp.keepalive_interval + tcp.fin_wait_2_timeout;
     bound = std::max(bound, mine);
   }
@@ -255,7 +271,8 @@ void World::check_silence() {
   while (step(quiet_from + silence)) {
   }
   if (!ledger_.failed() && wire_.segments() != segments)
-    ledger_.fail("I29 no silence: " + std::to_string(wire_.segments() - segments) + " segments after all had ended");
+    ledger_.fail("I29 no silence: " + std::to_string(wire_.segments() - segments) +
+                 " segments after all had ended");
 }
 
 void World::check_nothing_left() {
@@ -265,19 +282,23 @@ void World::check_nothing_left() {
     Core& core = end->stack->core();
     const test::Usage u = test::usage_of(core);
     if (u != test::Usage{})
-      ledger_.fail("I26 left" + who + ": connections " + std::to_string(u.connections) + " half-open " + std::to_string(u.half_open) +
-                   " time-wait " + std::to_string(u.time_wait) + " extents " + std::to_string(u.extents) + " chunks " +
-                   std::to_string(u.chunks) + " receive buffers " + std::to_string(u.receive_buffers) + " flights " +
-                   std::to_string(u.flights) + " path searches " + std::to_string(u.path_searches));
+      ledger_.fail("I26 left" + who + ": connections " + std::to_string(u.connections) + " half-open " +
+                   std::to_string(u.half_open) + " time-wait " + std::to_string(u.time_wait) + " extents " +
+                   std::to_string(u.extents) + " chunks " + std::to_string(u.chunks) + " receive buffers " +
+                   std::to_string(u.receive_buffers) + " flights " + std::to_string(u.flights) +
+                   " path searches " + std::to_string(u.path_searches));
     if (end->stack->buffers_in_use() != 0)
-      ledger_.fail("I26 frame buffers left" + who + ": " + std::to_string(end->stack->buffers_in_use()) + ", of these held for a neighbour " +
-                   std::to_string(core.shard().held().size()) + ", ready " + std::to_string(core.shard().ready().size()) + ", to ourselves " +
-                   std::to_string(core.shard().looped().size()) + ", with the application " + std::to_string(end->app->held.size()));
+      ledger_.fail("I26 frame buffers left" + who + ": " + std::to_string(end->stack->buffers_in_use()) +
+                   ", of these held for a neighbour " + std::to_string(core.shard().held().size()) +
+                   ", ready " + std::to_string(core.shard().ready().size()) + ", to ourselves " +
+                   std::to_string(core.shard().looped().size()) + ", with the application " +
+                   std::to_string(end->app->held.size()));
     if (end->app->references != 0) ledger_.fail("I26 send_ref not released" + who);
     const auto& cx = core.shard().tcp();
     if (cx.tcb_wheel.size() != 0 || cx.half_open_wheel.size() != 0) ledger_.fail("I21 timers left" + who);
     const CoreStats stats = core.stats();
-    if (stats.connections != 0 || stats.half_open != 0 || stats.time_wait != 0) ledger_.fail("I26 gauges are not zero" + who);
+    if (stats.connections != 0 || stats.half_open != 0 || stats.time_wait != 0)
+      ledger_.fail("I26 gauges are not zero" + who);
   }
 }
 

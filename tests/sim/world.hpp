@@ -20,11 +20,11 @@
 namespace handfast::sim {
 
 struct Result {
-  std::string failure;          ///< empty: none
+  std::string failure;  ///< empty: none
   Duration virtual_time{};
   std::uint64_t events = 0, frames = 0, hash = 0;
-  CoreStats stats;              ///< of all ends and all their lives
-  Duration healing{};           ///< from the end of the chaos to the end of the last connection
+  CoreStats stats;     ///< of all ends and all their lives
+  Duration healing{};  ///< from the end of the chaos to the end of the last connection
 };
 
 class World {
@@ -42,16 +42,16 @@ class World {
     World* world = nullptr;
     unsigned index = 0;
     std::unique_ptr<Application> app;
-    std::unique_ptr<FrameStack> stack;   ///< null while it is down
+    std::unique_ptr<FrameStack> stack;  ///< null while it is down
     HandlerRef handler;
     ListenerId listener;
     InsideOracle oracle;
     CoreConfig config;
-    Duration clock_offset{}, tick{1};    ///< its clock against the world's; how coarse it is
-    Duration step_back{};                ///< for one poll
-    Duration batch{};                    ///< frames wait so long for a poll
+    Duration clock_offset{}, tick{1};  ///< its clock against the world's; how coarse it is
+    Duration step_back{};              ///< for one poll
+    Duration batch{};                  ///< frames wait so long for a poll
     Time last_poll = Time::min();
-    Time wanted = Time::max();           ///< a poll is due for what has arrived
+    Time wanted = Time::max();  ///< a poll is due for what has arrived
     Time stalled_until = Time::min();
     std::size_t ring = ~std::size_t{0};
     std::uint32_t lives = 0, busy = 0;
@@ -61,7 +61,8 @@ class World {
   void listen(End& end);
   void crash(End& end);
   void connect(const Exchange& exchange, unsigned number);
-  void connect_one(const Exchange& exchange, unsigned from, unsigned to, Port local, Port remote, std::uint64_t seed);
+  void connect_one(const Exchange& exchange, unsigned from, unsigned to, Port local, Port remote,
+                   std::uint64_t seed);
   void disturb(End& end);
   void attack();
   void schedule_chaos();

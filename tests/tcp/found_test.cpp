@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What the simulator has found, each as the shortest trace that shows it. Layer: tests of the protocol, through
-// frames alone.
+// What the simulator has found, each as the shortest trace that shows it. Layer: tests of the protocol,
+// through frames alone.
 #include <gtest/gtest.h>
 
 #include <map>
@@ -23,8 +23,8 @@ std::uint32_t drain_payload(Peer& peer) {
   return bytes;
 }
 
-// What the peer sends again acknowledges news, and has an older SEQ than the last window update: SND.UNA + SND.WND must not
-// pass the edge that was offered (rfc9293 3.8.6, the usable window).
+// What the peer sends again acknowledges news, and has an older SEQ than the last window update: SND.UNA +
+// SND.WND must not pass the edge that was offered (rfc9293 3.8.6, the usable window).
 TEST(SendWindow, new_ack_on_an_older_sequence_number__edge_stays_where_it_was_offered) {
   Trace t;
   t.listen();
@@ -82,7 +82,8 @@ TEST(PathProbe, user_timeout_due__no_segment_is_larger_than_the_link) {
   EXPECT_GT(t.stats().path_probes, 0u);
 }
 
-// rfc9293 3.8.6.1: the byte of a probe was not taken. What is corked leaves by the override timer all the same.
+// rfc9293 3.8.6.1: the byte of a probe was not taken. What is corked leaves by the override timer all the
+// same.
 TEST(ZeroWindow, corked_behind_a_probe_that_was_not_taken__leaves_once_the_window_opens) {
   Trace t;
   t.listen();
@@ -149,7 +150,8 @@ TEST(Shutdown, connection_that_waits_for_accept__ends_without_a_callback) {
   EXPECT_EQ(handler.closed, 0);
 }
 
-// Flight::send_quantum: what may leave together while paced, where there are many segments in one description, too.
+// Flight::send_quantum: what may leave together while paced, where there are many segments in one
+// description, too.
 TEST(Pacing, large_segments__are_no_larger_than_the_quantum) {
   CoreConfig config = small_config();
   config.tcp.pacing = true;
