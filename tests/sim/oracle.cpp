@@ -76,8 +76,6 @@ void check_both(Core& core, Core& other, Ledger& ledger) {
     const tcp::Tcb& to = b.tcbs[tcp::FlowSlot::index(slot)];
     if (!is_synchronised(to) || to.irs != from.iss || to.iss != from.irs) continue;
     // A second connection made of the first one's cookie knows nothing of what the first one took.
-    // While it waits for accept(), nobody can tell which of the two it is.
-    if (has(from, tcp::accept_pending) || has(to, tcp::accept_pending)) continue;
     if (from.key.local().port == served_port || to.key.local().port == served_port) {
       const bool from_server = from.key.local().port == served_port;
       const Talk* talk = ledger.find(from_server ? from.key.remote() : from.key.local(),
