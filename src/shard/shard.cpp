@@ -160,6 +160,7 @@ void Shard::close_listener(ListenerId id) {
 void Shard::set_paused(ListenerId id, bool paused) {
   if (id.index >= cx_.listeners.size()) return;
   tcp::Listener& listener = cx_.listeners[id.index];
+  if (paused && !listener.open) return;  // its queue is being swept: nobody would resume it
   listener.paused = paused;
   if (paused) return;
   // Those that wait are handed over at the end of this poll, in their order: no callback from within a call.

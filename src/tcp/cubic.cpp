@@ -96,7 +96,7 @@ void slow_start(Tcb& tcb, const Flight& flight, Cubic& state, const AckEvent& ev
   const HyStart::Phase phase = state.hystart.on_ack(tcb.snd_una, tcb.snd_nxt, event.rtt_us);
   if (!may_grow(tcb, flight, event)) return;
   if (phase == HyStart::Phase::over) {
-    tcb.ssthresh = tcb.cwnd;
+    tcb.ssthresh = std::max<std::uint32_t>(tcb.cwnd, 2u * tcb.snd_mss);
     state.now.flat = true;
     return;
   }

@@ -11,7 +11,9 @@ namespace handfast::tcp {
 
 /// A sample, microseconds. (2.2), (2.3): alpha 1/8, beta 1/4, K 4; the clock's granularity is below a tick of the wheel.
 inline void take_rtt_sample(const Context& cx, Tcb& tcb, std::uint32_t sample_us) {
-  const std::uint32_t r = std::max<std::uint32_t>(sample_us, 1);
+  // Beyond rto_max it was not the path that took so long (a machine that slept), and what is paced would wait for hours.
+  const auto most = static_cast<std::uint32_t>(cx.config.tcp.rto_max / 1us);
+  const std::uint32_t r = std::clamp<std::uint32_t>(sample_us, 1, most);
   if (tcb.srtt_us == 0) {
     tcb.srtt_us = r;
     tcb.rttvar_us = r / 2;

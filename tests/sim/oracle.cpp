@@ -132,7 +132,8 @@ WireOracle::WireOracle(Ledger& ledger, const Plan& plan)
     : ledger_(ledger),
       plan_(plan),
       strict_((plan.faults & (mask(Fault::replay) | mask(Fault::crash) | mask(Fault::attacker) |
-                              mask(Fault::memory) | mask(Fault::listener))) == 0) {}
+                              mask(Fault::memory) | mask(Fault::listener))) == 0 &&
+              std::ranges::none_of(plan.exchanges, [](const Exchange& x) { return x.fast_open; })) {}
 
 void WireOracle::check(unsigned from, std::span<const std::byte> frame) {
   if (frame.size() < 24 || frame[12] != std::byte{8} || frame[13] != std::byte{0} ||

@@ -163,6 +163,10 @@ Exchange draw_exchange(const Plan& plan, Rng rng) {
   x.at = up_to(rng, plan.chaos / 2);
   if (rng.below(3) != 0) x.at = up_to(rng, 100ms);
   if (rng.below(5) == 0) x.local_port = static_cast<Port>(5000 + rng.below(3));
+  // Where cookies are all that an end remembers, an old connection's last segment could open the next one's
+  // twin.
+  if ((plan.faults & (mask(Fault::memory) | mask(Fault::listener) | mask(Fault::crash))) != 0)
+    x.local_port = 0;
   // A cookie serves the connections after the one that brought it.
   x.fast_open = plan.seed % 4 == 0 ? rng.below(3) != 0 : rng.below(10) == 0;
   if (rng.below(2) == 0) x.congestion = static_cast<CongestionControl>(rng.below(congestion_control_count));

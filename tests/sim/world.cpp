@@ -158,6 +158,8 @@ void World::poll(End& end) {
   end.busy = next && *next <= then ? end.busy + 1 : 0;
   Core& core = end.stack->core();
   end.oracle.check(core, ledger_);
+  // Where ends may know of a connection by its cookie alone, an old ACK opens a twin that has forgotten what came.
+  if ((plan_.faults & (mask(Fault::memory) | mask(Fault::listener))) != 0) return;
   for (auto& other : ends_)
     if (other.get() != &end && other->stack) {
       check_both(core, other->stack->core(), ledger_);
@@ -241,6 +243,14 @@ std::string World::what_is_left() {
               " connections, " + std::to_string(usage.half_open) + " half-open, due in " +
               std::to_string((due(*end) - now_) / 1us) + " us";
   }
+  // Connections that no application knows of.
+  for (const auto& end : ends_) {
+    if (!end->stack) continue;
+    tcp::Context& cx = end->stack->core().shard().tcp();
+    for (std::uint32_t n = 0; n < cx.tcbs.high_water(); ++n)
+      if ((cx.tcbs[n].generation & 1) != 0)
+        what += "\n  " + block_text(end->stack->core(), {n, cx.tcbs[n].generation});
+  }
   return what;
 }
 
@@ -263,7 +273,11 @@ Duration World::healing_bound() const {
 /// I29, I26: nobody has anything left to say, and nothing is held.
 void World::check_silence() {
   Duration time_wait{};
-  for (const auto& end : ends_) time_wait = std::max(time_wait, 2 * end->config.tcp.msl);
+  for (const auto& end : ends_) {
+    const TcpConfig& tcp = end->config.tcp;
+    // An old SYN makes a half-open connection, for as long as nobody refuses it.
+    time_wait = std::max<Duration>(time_wait, 2 * tcp.msl + (tcp.syn_ack_retries + 1) * tcp.rto_max);
+  }
   const Time quiet_from = now_ + time_wait + 70s;  // also what lingers: idle flights, replayed frames
   while (step(quiet_from)) {
   }

@@ -12,6 +12,7 @@
 #include "shard/shard.hpp"
 #include "support/icmp.hpp"
 #include "support/peer.hpp"
+#include "tcp/rtt.hpp"
 
 namespace handfast::test {
 namespace {
@@ -196,6 +197,28 @@ TEST(ReceiveMemory, all_buffers_wanted_for_gaps__what_is_in_order_is_taken) {
       EXPECT_GE(acked, 5u) << buffers;
     }
   }
+}
+
+// A machine that slept for an hour has not measured a path.
+TEST(Rtt, sample_beyond_the_largest_rto__counts_as_that) {
+  Trace t;
+  const tcp::Context& cx = t.core().shard().tcp();
+  tcp::Tcb tcb;
+  tcp::take_rtt_sample(cx, tcb, 3'600'000'000u);
+  EXPECT_EQ(std::chrono::microseconds{tcb.srtt_us}, cx.config.tcp.rto_max);
+}
+
+// What is closed cannot be paused: who waited there is swept with the next poll.
+TEST(Listener, paused_after_it_was_closed__nobody_is_left_in_its_queue) {
+  Trace t;
+  const ListenerId listener = t.listen(80, {.paused = true});
+  t.peer.open();
+  ASSERT_EQ(t.stats().connections, 1u);
+  t.core().close(listener);
+  t.core().pause(listener);
+  t.poll();
+  EXPECT_EQ(t.stats().connections, 0u);
+  drain_payload(t.peer);
 }
 
 }  // namespace
