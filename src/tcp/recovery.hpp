@@ -26,7 +26,7 @@ struct AckArrival {
 void react_to_ack(Context& cx, Tcb& tcb, Flight& flight, const Delivery& delivery, const AckArrival& arrival);
 /// The retransmission timer expired for data: all that RACK does not think to be in flight counts as lost.
 void on_retransmission_timeout(Context& cx, Tcb& tcb);
-/// The reordering timer (RFC 8985 section 6.2) or the probe time-out (7.3) expired.
+/// The reordering timer expired (RFC 8985 section 6.2).
 void on_reordering_timeout(Context& cx, Tcb& tcb, Flight& flight);
 /// Orders the whole flight again without a word on congestion: the window has opened after probes, or the path takes
 /// smaller segments only.
