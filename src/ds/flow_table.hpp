@@ -31,10 +31,11 @@ class FlowTable {
   static constexpr std::uint32_t npos = 0xffffffff;
   static constexpr unsigned max_probe = 16;
 
-  /// At most `capacity` entries, at most `load_percent` of the places used then. At 75 a path with all its
-  /// buckets full is out of reach in practice; it is still answered, by insert() == false.
+  /// At most `capacity` entries, at most `load_percent` of the places used then. At 50 one home bucket in sixty is full, so that
+  /// a flow that is not there costs one cache miss (at 75 one in seven). At 75 a path with all its buckets full is out of
+  /// reach in practice; it is still answered, by insert() == false.
   /// Throws std::bad_alloc where the kernel refuses the reservation.
-  explicit FlowTable(std::uint32_t capacity, KeyOf key_of = KeyOf{}, unsigned load_percent = 75)
+  explicit FlowTable(std::uint32_t capacity, KeyOf key_of = KeyOf{}, unsigned load_percent = 50)
       : bucket_count_(count_for(capacity, load_percent)),
         capacity_(capacity),
         key_of_(std::move(key_of)),
@@ -46,20 +47,19 @@ class FlowTable {
   // The owner's side.
 
   /// The slot of the flow, or npos.
-  [[nodiscard]] std::uint32_t find(std::uint64_t hash, const FlowKey& key) const {
+  [[nodiscard]] std::uint32_t find(std::uint64_t hash, const FlowKey& key) const { return find(hash, key, home(hash)); }
+  /// The same where `home` is home(hash).
+  [[nodiscard]] std::uint32_t find(std::uint64_t hash, const FlowKey& key, const FlowBucket* home) const {
     const std::uint16_t tag = tag_of(hash);
-    for (unsigned probe = 0; probe < max_probe; ++probe) {
-      const FlowBucket& bucket = at(hash, probe);
-      for (unsigned mask = bucket.matching(tag); mask != 0; mask &= mask - 1) {
-        const std::uint32_t slot = bucket.slots[std::countr_zero(mask)];
-        if (key_of_(slot) == key) [[likely]]
-          return slot;
-      }
-      if (bucket.overflow == 0) [[likely]]
-        break;
+    for (unsigned mask = home->matching(tag); mask != 0; mask &= mask - 1) {
+      const std::uint32_t slot = home->slots[std::countr_zero(mask)];
+      if (key_of_(slot) == key) [[likely]]
+        return slot;
     }
-    return npos;
+    return home->overflow == 0 ? npos : find_beyond(hash, key);
   }
+  /// The bucket that a flow is looked for in first.
+  [[nodiscard]] const FlowBucket* home(std::uint64_t hash) const { return &at(hash, 0); }
 
   /// The key is known to be absent. False: at capacity, or all places within reach are taken.
   [[nodiscard]] bool insert(std::uint64_t hash, std::uint32_t slot) {
@@ -100,10 +100,10 @@ class FlowTable {
   void prefetch(std::uint64_t hash) const { ds::prefetch(&at(hash, 0)); }
 
   /// Stage two: the slot that find() will most likely look at first, or npos; for prefetching the connection.
-  [[nodiscard]] std::uint32_t candidate(std::uint64_t hash) const {
-    const FlowBucket& bucket = at(hash, 0);
-    const unsigned mask = bucket.matching(tag_of(hash));
-    return mask == 0 ? npos : bucket.slots[std::countr_zero(mask)];
+  [[nodiscard]] std::uint32_t candidate(std::uint64_t hash) const { return candidate(hash, home(hash)); }
+  [[nodiscard]] std::uint32_t candidate(std::uint64_t hash, const FlowBucket* home) const {
+    const unsigned mask = home->matching(tag_of(hash));
+    return mask == 0 ? npos : home->slots[std::countr_zero(mask)];
   }
 
   /// For tests and debug builds, slow, allocates: whether every entry lies on its path and every overflow
@@ -179,6 +179,21 @@ class FlowTable {
     const std::uint64_t stride = 2 + ((hash >> 32 & 0xffff) * strides >> 16);
     const std::uint64_t index = home + (probe - 1) * stride;
     return buckets_[index < bucket_count_ ? index : index - bucket_count_];
+  }
+
+  [[nodiscard, gnu::noinline]] std::uint32_t find_beyond(std::uint64_t hash, const FlowKey& key) const {
+    const std::uint16_t tag = tag_of(hash);
+    for (unsigned probe = 1; probe < max_probe; ++probe) {
+      const FlowBucket& bucket = at(hash, probe);
+      for (unsigned mask = bucket.matching(tag); mask != 0; mask &= mask - 1) {
+        const std::uint32_t slot = bucket.slots[std::countr_zero(mask)];
+        if (key_of_(slot) == key) [[likely]]
+          return slot;
+      }
+      if (bucket.overflow == 0) [[likely]]
+        break;
+    }
+    return npos;
   }
 
   [[nodiscard]] Place locate(std::uint64_t hash, std::uint32_t slot) const {
