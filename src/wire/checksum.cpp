@@ -49,14 +49,20 @@ std::uint64_t copy_and_sum(std::byte* __restrict to, std::span<const std::byte> 
     }
     start += join_lanes(words, uppers);
   }
-  detail::Wide sum = 0;
+  if (left < 8) {
+    start += sum_word(detail::load_tail(from, left));
+    for (; left != 0; --left) *to++ = *from++;
+    return start;
+  }
+  detail::Wide sum;
   for (; left >= 8; left -= 8, from += 8, to += 8) {
     const auto word = load_native<std::uint64_t>(from);
     store_native(to, word);
-    sum += word;
+    sum.add(word);
   }
-  sum += detail::load_tail(from, left);
-  for (; left != 0; --left) *to++ = *from++;
+  // The last word again, for its end.
+  store_native(to + left - 8, load_native<std::uint64_t>(from + left - 8));
+  sum.add(detail::load_tail_backwards(from + left, left));
   return start + detail::narrow(sum);
 }
 

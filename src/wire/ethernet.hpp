@@ -45,11 +45,25 @@ struct EthernetFrame {
   return Drop::none;
 }
 
+/// An address as the first bytes of a native word, so that it is compared and written in one go; the other two are zero.
+[[nodiscard]] inline std::uint64_t mac_word(const MacAddress& mac) {
+  std::uint64_t word = 0;
+  std::memcpy(&word, mac.bytes.data(), mac.bytes.size());
+  return word;
+}
+
 /// Writes ethernet_header_length bytes.
 inline void write_ethernet(std::byte* to, const MacAddress& destination, const MacAddress& source,
                            std::uint16_t type) {
   store_mac(to, destination);
   store_mac(to + 6, source);
+  store16(to + 12, type);
+}
+
+/// The same from words.
+inline void write_ethernet(std::byte* to, std::uint64_t destination, std::uint64_t source, std::uint16_t type) {
+  store_native(to, destination | (little_endian ? source << 48 : source >> 48));
+  store_native(to + 8, static_cast<std::uint32_t>(source >> 16));
   store16(to + 12, type);
 }
 

@@ -28,7 +28,9 @@ struct Ipv4Packet {
 
 /// MUST-63, rfc1122 3.2.1.3b: sources that nothing real has, and that nothing may be sent to.
 [[nodiscard]] constexpr bool is_martian_source(Ipv4Address source) {
-  return source.is_this_network() || source.is_loopback() || source.is_multicast() || source.is_reserved();
+  // 0/8, 127/8, and from 224/8 on all that is multicast or reserved.
+  const std::uint32_t network = source.value >> 24;
+  return network - 1 >= 223 || network == 127;
 }
 
 /// `bytes` is what follows the link header: it may be longer than the datagram (padding), never shorter.

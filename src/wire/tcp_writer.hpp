@@ -25,16 +25,21 @@ namespace handfast::wire {
 inline constexpr std::uint32_t tcp_frame_header_length =
     ethernet_header_length + ipv4_header_length + tcp_header_length;
 
-struct TcpHeaderFields {
+/// A datagram's headers.
+struct TcpPacketFields {
   FlowKey flow;                ///< local = source, remote = destination
   std::uint32_t flow_sum = 0;  ///< of flow_sum(flow), kept with the connection; 0: computed here
-  MacAddress source_mac, destination_mac;
   Seq seq, ack;
   std::uint16_t window = 0;
   std::uint16_t urgent = 0;
   std::uint8_t flags = 0;  ///< TcpFlag bits
   std::uint8_t tos = 0;
   std::uint8_t ttl = 64;
+};
+
+/// And the frame's around it.
+struct TcpHeaderFields : TcpPacketFields {
+  MacAddress source_mac, destination_mac;
 };
 
 /// The part of a segment's checksum that is constant in a connection: addresses, protocol, ports. Never 0.
@@ -56,6 +61,15 @@ namespace detail {
 
 /// Copies options behind the header (they may stand there already) and returns their sum.
 [[nodiscard]] inline std::uint64_t put_options(std::byte* to, std::span<const std::byte> options) {
+  constexpr std::size_t timestamps_alone = 12;
+  if (options.size() == timestamps_alone) [[likely]] {
+    const auto a = load_native<std::uint32_t>(options.data()), b = load_native<std::uint32_t>(options.data() + 4),
+               c = load_native<std::uint32_t>(options.data() + 8);
+    store_native(to, a);
+    store_native(to + 4, b);
+    store_native(to + 8, c);
+    return std::uint64_t{a} + b + c;
+  }
   std::uint64_t sum = 0;
   for (std::size_t at = 0; at < options.size(); at += 4) {
     const auto word = load_native<std::uint32_t>(options.data() + at);
@@ -65,7 +79,7 @@ namespace detail {
   return sum;
 }
 
-inline void put_ipv4(std::byte* ip, const TcpHeaderFields& fields, std::uint32_t total_length,
+inline void put_ipv4(std::byte* ip, const TcpPacketFields& fields, std::uint32_t total_length,
                      std::uint8_t offload) {
   // DF set, identification 0: as in write_ipv4.
   const std::uint64_t first =
@@ -92,21 +106,19 @@ inline void put_ipv4(std::byte* ip, const TcpHeaderFields& fields, std::uint32_t
 
 }  // namespace detail
 
-/// MUST-2: always with a checksum, here or in the port. Writes the headers at `frame`, in front of `payload_length` bytes that already stand at
-/// frame + tcp_frame_header_length + options.size() and whose sum (copy_and_sum) is `payload_sum`; with
-/// tx_tcp_checksum in `offload` that is not looked at. `options`: a multiple of 4 bytes, at most 40; they may
-/// already stand at frame + tcp_frame_header_length. Returns the frame's length, without padding.
-inline std::uint32_t write_tcp_frame(std::byte* frame, const TcpHeaderFields& fields,
-                                     std::span<const std::byte> options, std::uint32_t payload_length,
-                                     std::uint64_t payload_sum, std::uint8_t offload) {
-  HF_DEBUG_ASSERT(options.size() % 4 == 0 && options.size() <= max_tcp_options_length);
-  const auto header_length = static_cast<std::uint32_t>(tcp_header_length + options.size());
+/// MUST-2: always with a checksum, here or in the port. Writes the headers at `ip`, in front of options of `options_length`
+/// bytes with the sum `options_sum` and `payload_length` bytes behind them with the sum `payload_sum` (copy_and_sum), which
+/// stand there already; with tx_tcp_checksum in `offload` the sums are not looked at. Returns the datagram's length.
+[[gnu::always_inline]] inline std::uint32_t write_tcp_headers(std::byte* ip, const TcpPacketFields& fields,
+                                                              std::uint32_t options_length, std::uint64_t options_sum,
+                                                              std::uint32_t payload_length, std::uint64_t payload_sum,
+                                                              std::uint8_t offload) {
+  HF_DEBUG_ASSERT(options_length % 4 == 0 && options_length <= max_tcp_options_length);
+  const std::uint32_t header_length = std::uint32_t{tcp_header_length} + options_length;
   const std::uint32_t tcp_length = header_length + payload_length;
   const std::uint32_t total_length = std::uint32_t{ipv4_header_length} + tcp_length;
   HF_DEBUG_ASSERT(total_length <= 0xffff);
 
-  write_ethernet(frame, fields.destination_mac, fields.source_mac, ether_type_ipv4);
-  std::byte* const ip = frame + ethernet_header_length;
   detail::put_ipv4(ip, fields, total_length, offload);
 
   std::byte* const tcp = ip + ipv4_header_length;
@@ -115,7 +127,6 @@ inline std::uint32_t write_tcp_frame(std::byte* frame, const TcpHeaderFields& fi
   std::uint64_t last = swap64(
       (std::uint64_t{header_length / 4} << 28 | std::uint64_t{fields.flags} << 16 | fields.window) << 32 |
       fields.urgent);
-  const std::uint64_t options_sum = detail::put_options(tcp + tcp_header_length, options);
   std::uint16_t checksum = 0;
   if ((offload & (tx_tcp_checksum | tx_tcp_segmentation)) != 0) {
     checksum = detail::offloaded_checksum(fields.flow, tcp_length, offload);
@@ -128,7 +139,47 @@ inline std::uint32_t write_tcp_frame(std::byte* frame, const TcpHeaderFields& fi
   store_native(tcp, ports);
   store_native(tcp + 4, seq_ack);
   store_native(tcp + 12, last);
-  return std::uint32_t{ethernet_header_length} + total_length;
+  return total_length;
+}
+
+/// The same with any options: a multiple of 4 bytes, at most 40; they may already stand at ip + 40.
+[[gnu::always_inline]] inline std::uint32_t write_tcp_packet(std::byte* ip, const TcpPacketFields& fields,
+                                                             std::span<const std::byte> options, std::uint32_t payload_length,
+                                                             std::uint64_t payload_sum, std::uint8_t offload) {
+  const std::uint64_t sum = detail::put_options(ip + ipv4_header_length + tcp_header_length, options);
+  return write_tcp_headers(ip, fields, static_cast<std::uint32_t>(options.size()), sum, payload_length, payload_sum, offload);
+}
+
+/// Timestamps with their padding, the options of nearly every segment, at `to`. Returns their sum.
+inline constexpr std::uint32_t timestamps_length = 12;
+inline std::uint64_t put_timestamps(std::byte* to, std::uint32_t value, std::uint32_t echo) {
+  const std::uint32_t head = swap32(0x0101080a), val = swap32(value), ecr = swap32(echo);  // NOP, NOP, kind 8, 10 bytes
+  store_native(to, head);
+  store_native(to + 4, val);
+  store_native(to + 8, ecr);
+  return std::uint64_t{head} + val + ecr;
+}
+
+/// The four options of our usual SYN, in the layout that parse_common_syn() knows (MUST-68). Returns their sum.
+inline constexpr std::uint32_t common_syn_length = 20;
+inline std::uint64_t put_common_syn(std::byte* to, std::uint16_t mss, std::uint8_t window_scale, std::uint32_t ts_val, std::uint32_t ts_ecr) {
+  const std::uint32_t first = swap32(0x02040000u | mss), second = swap32(0x0402080a), val = swap32(ts_val), ecr = swap32(ts_ecr),
+                      last = swap32(0x01030300u | window_scale);
+  store_native(to, first);
+  store_native(to + 4, second);
+  store_native(to + 8, val);
+  store_native(to + 12, ecr);
+  store_native(to + 16, last);
+  return std::uint64_t{first} + second + val + ecr + last;
+}
+
+/// The same behind an Ethernet header at `frame`. Returns the frame's length, without padding.
+inline std::uint32_t write_tcp_frame(std::byte* frame, const TcpHeaderFields& fields,
+                                     std::span<const std::byte> options, std::uint32_t payload_length,
+                                     std::uint64_t payload_sum, std::uint8_t offload) {
+  write_ethernet(frame, fields.destination_mac, fields.source_mac, ether_type_ipv4);
+  return std::uint32_t{ethernet_header_length} +
+         write_tcp_packet(frame + ethernet_header_length, fields, options, payload_length, payload_sum, offload);
 }
 
 }  // namespace handfast::wire
