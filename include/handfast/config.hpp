@@ -90,6 +90,9 @@ struct TcpConfig {
   bool window_scale = true;
   /// Offered in the SYN; RFC 2018.
   bool sack = true;
+  /// Header prediction: ordinary segments take a short way through the code. What is seen from outside is the same with it
+  /// and without; a test compares the two.
+  bool header_prediction = true;
   /// Explicit congestion notification, asked for and agreed to; RFC 3168. DCTCP has it in any case.
   bool ecn = false;
   CongestionControl congestion_control = CongestionControl::cubic;

@@ -23,42 +23,52 @@ void Shard::start_state(tcp::Tcb& tcb) {
 }
 
 void Shard::deliver(const tcp::Verdict& verdict, void*& handle) {
-  if (verdict.drop != Drop::none) drop(verdict.drop);
+  if (verdict.drop != Drop::none) [[unlikely]] drop(verdict.drop);
   if (verdict.tcb == nullptr) return;
   tcp::Tcb& tcb = *verdict.tcb;
   set(tcb, tcp::in_hand);
   if (verdict.established) deliver_established(tcb);
-  if (has(tcb, tcp::accept_pending) && verdict.readable) accept(tcb);
+  constexpr std::uint64_t seldom = tcp::accept_pending | tcp::notice;
   const bool notices = has(tcb, tcp::notice);
-  if (notices) [[unlikely]] {
-    in_view_ = {&tcb, verdict.data_length};
-    deliver_notices(tcb);
+  if (has(tcb, seldom)) [[unlikely]] {
+    if (has(tcb, tcp::accept_pending) && verdict.readable) accept(tcb);
+    if (notices) {
+      in_view_ = {&tcb, verdict.data_length};
+      deliver_notices(tcb);
+    }
   }
   if (verdict.data_length != 0) deliver_text(tcb, {verdict.data, verdict.data_length}, handle);
   if (notices) [[unlikely]] in_view_ = {};
-  if (verdict.readable) deliver_held(tcb);
-  const HandlerOps& ops = handlers_[tcb.handler].ops;
-  constexpr std::uint32_t deaf = tcp::ended | tcp::orphan | tcp::accept_pending;
-  if (verdict.acked != 0 && ops.on_sent != nullptr && !has(tcb, deaf)) {
-    Conn conn{*this, tcb};
-    ops.on_sent(handlers_[tcb.handler].object, conn, state_of(tcb), verdict.acked);
-  }
-  if (has(tcb, tcp::want_writable)) deliver_writable(tcb);
-  if (has(tcb, tcp::fin_received)) deliver_eof(tcb);
-  if (has(tcb, tcp::app_timer_due)) {
-    clear(tcb, tcp::app_timer_due);
-    if (ops.on_timer != nullptr && !has(tcb, deaf)) {
-      Conn conn{*this, tcb};
-      ops.on_timer(handlers_[tcb.handler].object, conn, state_of(tcb));
-    }
+  if (verdict.readable && tcb.receive != nullptr) deliver_held(tcb);
+  if (verdict.acked != 0) deliver_sent(tcb, verdict.acked);
+  if (has(tcb, tcp::want_writable | tcp::fin_received | tcp::app_timer_due)) {
+    if (has(tcb, tcp::want_writable)) deliver_writable(tcb);
+    if (has(tcb, tcp::fin_received)) deliver_eof(tcb);
+    if (has(tcb, tcp::app_timer_due)) deliver_timer(tcb);
   }
   clear(tcb, tcp::in_hand);
-  if (!has(tcb, tcp::in_table) && !has(tcb, tcp::ended) && tcp::is_drained(tcb)) {
+  if ((tcb.flags & (tcp::in_table | tcp::ended)) == tcp::in_table) [[likely]] return;
+  if (!has(tcb, tcp::ended) && tcp::is_drained(tcb)) {
     set(tcb, tcp::in_hand);
     tcp::end_connection(cx_, tcb, CloseReason::finished);
     clear(tcb, tcp::in_hand);
   }
   if (has(tcb, tcp::ended)) conclude(tcb);
+}
+
+void Shard::deliver_sent(tcp::Tcb& tcb, std::uint32_t acked) {
+  const Handler& handler = handlers_[tcb.handler];
+  if (handler.ops.on_sent == nullptr || has(tcb, tcp::ended | tcp::orphan | tcp::accept_pending)) return;
+  Conn conn{*this, tcb};
+  handler.ops.on_sent(handler.object, conn, state_of(tcb), acked);
+}
+
+void Shard::deliver_timer(tcp::Tcb& tcb) {
+  clear(tcb, tcp::app_timer_due);
+  const Handler& handler = handlers_[tcb.handler];
+  if (handler.ops.on_timer == nullptr || has(tcb, tcp::ended | tcp::orphan | tcp::accept_pending)) return;
+  Conn conn{*this, tcb};
+  handler.ops.on_timer(handler.object, conn, state_of(tcb));
 }
 
 std::uint32_t Shard::urgent_ahead(const tcp::Tcb& tcb) const {

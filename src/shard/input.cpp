@@ -7,6 +7,7 @@
 #include "tcp/icmp_error.hpp"
 #include "tcp/invariants.hpp"
 #include "tcp/lifetime.hpp"
+#include "tcp/prediction.hpp"
 #include "wire/arp.hpp"
 #include "wire/ethernet.hpp"
 #include "wire/fast_parse.hpp"
@@ -23,26 +24,21 @@ constexpr std::uint32_t arp_copy_length = 64;
 
 }  // namespace
 
-bool Shard::parse(const wire::RxFrame& frame, wire::Segment& segment, FrameSource source) {
-  if (frame.length >= wire::ethernet_header_length && wire::is_addressed_to(frame, cx_.config.link.mac)) [[likely]] {
+/// The common frame, wholly in order: everything else is parse_rest()'s, which finds out what is wrong with it.
+[[gnu::always_inline]] inline bool Shard::parse(const wire::RxFrame& frame, wire::Segment& segment, FrameSource source) {
+  if (frame.length >= wire::ethernet_header_length && wire::is_addressed_to(frame, ours_.mac)) [[likely]] {
     const wire::FastVerdict fast = wire::parse_tcp_frame(frame, segment);
-    if (fast.common_shape) [[likely]] {
-      if (fast.drop != Drop::none) {
-        drop(fast.drop);
-        return false;
-      }
-      const bool from_us = is_local(Ipv4Address{segment.flow.remote_address}) && !frame.looped_back;
-      if (from_us || cx_.config.link.address.is_broadcast(Ipv4Address{segment.flow.remote_address})) {
-        drop(Drop::ip_martian_source);
-        return false;
-      }
-      if (!is_local(Ipv4Address{segment.flow.local_address})) {
-        drop(Drop::ip_not_for_us);
-        return false;
-      }
-      return true;
+    const std::uint32_t remote = segment.flow.remote_address, local = segment.flow.local_address;
+    if (fast.common_shape && fast.drop == Drop::none) [[likely]] {
+      const bool strange = remote - ours_.first < ours_.count || remote == ours_.broadcast;
+      if (!strange && local - ours_.first < ours_.count) [[likely]]
+        return true;
     }
   }
+  return parse_rest(frame, segment, source);
+}
+
+[[gnu::cold, gnu::noinline]] bool Shard::parse_rest(const wire::RxFrame& frame, wire::Segment& segment, FrameSource source) {
   bool is_tcp = false;
   slow_path(frame, segment, is_tcp, source);
   return is_tcp;
@@ -104,64 +100,68 @@ void Shard::send_ready(const wire::TxFrame& frame) {
   drop(Drop::tx_no_buffer);
 }
 
+[[gnu::always_inline]] inline void Shard::tcp_input(const wire::Segment& segment, const Place& place, void*& handle) {
+  const std::uint64_t hash = place.hash;
+  const std::uint32_t slot = cx_.flows.find(hash, segment.flow, place.home);
+  if (slot == tcp::npos || tcp::FlowSlot::kind(slot) != tcp::FlowKind::connection) return other_input(slot, segment, hash, handle);
+  tcp::Tcb& tcb = cx_.tcbs[tcp::FlowSlot::index(slot)];
+  set(tcb, tcp::in_hand);
+  tcp::Verdict verdict;
+  if (!tcp::predicted_arrival(cx_, tcb, segment, verdict)) verdict = tcp::segment_arrives(cx_, tcb, segment);
+  if constexpr (check_always) tcp::check_invariants(cx_, tcb);
+  deliver(verdict, handle);
+}
+
 void Shard::input(std::span<const wire::RxFrame> frames, FrameSource source) {
-  auto& [segments, hashes, handles] = *burst_;
+  auto& [segments, places, handles] = *burst_;
   std::size_t n = 0;
   std::uint64_t bytes = 0;
+  const ds::FlowHasher hasher = cx_.hasher;
   for (const wire::RxFrame& frame : frames) {
     bytes += frame.length;
-    if (!parse(frame, segments[n], source)) {
+    if (!parse(frame, segments[n], source)) [[unlikely]] {
       done_.push_back(frame.handle);
       continue;
     }
-    if (mesh_ != nullptr) {
+    if (mesh_ != nullptr) [[unlikely]] {
       const std::uint16_t owner = mesh_->steering().owner(segments[n].flow);
       if (owner != cx_.config.shard) {
         if (!hand_over(frame, owner)) done_.push_back(frame.handle);
         continue;
       }
     }
-    hashes[n] = cx_.hasher(segments[n].flow);
-    cx_.flows.prefetch(hashes[n]);
+    const std::uint64_t hash = hasher(segments[n].flow);
+    const ds::FlowBucket* const home = cx_.flows.home(hash);
+    ds::prefetch(home);
+    places[n] = {hash, home};
     handles[n++] = frame.handle;
   }
   cx_.stats.frames_in += frames.size();
   cx_.stats.bytes_in += bytes;
   cx_.stats.segments_in += n;
   for (std::size_t i = 0; i < n; ++i) {
-    const std::uint32_t slot = cx_.flows.candidate(hashes[i]);
+    const std::uint32_t slot = cx_.flows.candidate(places[i].hash, places[i].home);
     if (slot == tcp::npos) continue;
     const auto* line = reinterpret_cast<const std::byte*>(&cx_.key(slot));
-    __builtin_prefetch(line);
-    __builtin_prefetch(line + 64);
+    ds::prefetch(line);
+    ds::prefetch(line + 64);
   }
   for (std::size_t i = 0; i < n; ++i) {
-    tcp_input(segments[i], hashes[i], handles[i]);
+    tcp_input(segments[i], places[i], handles[i]);
     if (handles[i] != nullptr) done_.push_back(handles[i]);
   }
 }
 
-void Shard::tcp_input(const wire::Segment& segment, std::uint64_t hash, void*& handle) {
-  const std::uint32_t slot = cx_.flows.find(hash, segment.flow);
+/// Of no connection: half-open, in TIME-WAIT, or of no flow at all.
+[[gnu::noinline]] void Shard::other_input(std::uint32_t slot, const wire::Segment& segment, std::uint64_t hash, void*& handle) {
   if (slot == tcp::npos) return segment_to_listener(segment, hash, {}, handle);
   const std::uint32_t index = tcp::FlowSlot::index(slot);
-  switch (tcp::FlowSlot::kind(slot)) {
-    case tcp::FlowKind::connection: {
-      tcp::Tcb& tcb = cx_.tcbs[index];
-      set(tcb, tcp::in_hand);
-      const tcp::Verdict verdict = tcp::segment_arrives(cx_, tcb, segment);
-      if constexpr (check_always) tcp::check_invariants(cx_, tcb);
-      return deliver(verdict, handle);
-    }
-    case tcp::FlowKind::half_open:
-      return deliver(tcp::segment_arrives_half_open(cx_, cx_.half_opens[index], hash, segment), handle);
-    case tcp::FlowKind::time_wait: {
-      const bool has_listener = segment.has(wire::syn) && find_listener(segment.flow) != 0xffff;
-      const tcp::TimeWaitVerdict verdict = tcp::segment_arrives_time_wait(cx_, index, segment, has_listener);
-      if (verdict.drop != Drop::none) drop(verdict.drop);
-      if (verdict.reopen) segment_to_listener(segment, hash, verdict.reuse, handle);
-    }
-  }
+  if (tcp::FlowSlot::kind(slot) == tcp::FlowKind::half_open)
+    return deliver(tcp::segment_arrives_half_open(cx_, cx_.half_opens[index], hash, segment), handle);
+  const bool has_listener = segment.has(wire::syn) && find_listener(segment.flow) != 0xffff;
+  const tcp::TimeWaitVerdict verdict = tcp::segment_arrives_time_wait(cx_, index, segment, has_listener);
+  if (verdict.drop != Drop::none) drop(verdict.drop);
+  if (verdict.reopen) segment_to_listener(segment, hash, verdict.reuse, handle);
 }
 
 void Shard::segment_to_listener(const wire::Segment& segment, std::uint64_t hash, tcp::Reuse reuse, void*& handle) {

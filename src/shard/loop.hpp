@@ -6,25 +6,46 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <memory>
 #include <vector>
 
 #include "shard/cut_segment.hpp"
 #include "shard/shard.hpp"
 #include "wire/checksum.hpp"
+#include "wire/ethernet.hpp"
 #include "wire/tcp_writer.hpp"
 
 namespace handfast::shard {
+
+/// Frames that wait for the port, in order; written where they wait.
+class Backlog {
+ public:
+  [[nodiscard]] std::size_t size() const { return size_; }
+  [[nodiscard]] std::span<wire::TxFrame> frames() { return {frames_.get(), size_}; }
+  /// The place behind the last, not counted before commit(). Only with size() < max_backlog.
+  [[nodiscard]] wire::TxFrame& next() { return frames_[size_]; }
+  void commit() { ++size_; }
+  void push(const wire::TxFrame& frame) { frames_[size_++] = frame; }
+  void drop_front(std::size_t n) {
+    std::copy(frames_.get() + n, frames_.get() + size_, frames_.get());
+    size_ -= n;
+  }
+
+ private:
+  std::unique_ptr<wire::TxFrame[]> frames_ = std::make_unique<wire::TxFrame[]>(max_backlog);
+  std::size_t size_ = 0;
+};
 
 template <Io I>
 class Loop {
  public:
   /// Both outlive the loop.
   Loop(Shard& shard, I& io) : shard_(shard), io_(io) {
-    backlog_.reserve(max_backlog);
     looped_.reserve(max_looped);
-    shard_.tcp().out.on_full([](void* self) { static_cast<Loop*>(self)->write_segments(); }, this);
+    shard_.tcp().out.on_full([](void* self) { static_cast<Loop*>(self)->write_segments(); },
+                             [](void* self, std::uint32_t remote) { return static_cast<Loop*>(self)->take_frame(remote); }, this);
   }
-  ~Loop() { shard_.tcp().out.on_full(nullptr, nullptr); }
+  ~Loop() { shard_.tcp().out.on_full(nullptr, nullptr, nullptr); }
   Loop(const Loop&) = delete;
   Loop& operator=(const Loop&) = delete;
 
@@ -42,6 +63,7 @@ class Loop {
     shard_.run_timers(source);
     write_segments();  // of timers: their bytes may be gone after the next callbacks
     shard_.finish_ended();
+    release_done();  // before what answers it is written: those buffers are the ones in the cache
     shard_.describe_output();
     write_segments();
     work += send_backlog();
@@ -52,8 +74,8 @@ class Loop {
   /// Ends the shard and gives every buffer back: the last call.
   void stop() {
     shard_.end_all();
-    for (wire::TxFrame& frame : backlog_) io_.discard(frame);
-    backlog_.clear();
+    for (wire::TxFrame& frame : backlog_.frames()) io_.discard(frame);
+    backlog_.drop_front(backlog_.size());
     release_done();
     if (Mesh* mesh = shard_.mesh()) release_handed_over(*mesh);
   }
@@ -98,7 +120,7 @@ class Loop {
   }
 
   /// Every described segment becomes a frame: sent, held until its neighbour is known, or received by ourselves.
-  void write_segments() {
+  [[gnu::noinline]] void write_segments() {
     tcp::Context& cx = shard_.tcp();
     if (cx.out.segments().empty()) return;
     take_ready();  // first: frames that were held must not be overtaken by later ones of their connection
@@ -106,6 +128,20 @@ class Loop {
     const std::uint8_t offloads = io_.tx_offloads();
     for (const tcp::TxSegment& segment : cx.out.segments()) write_segment(segment, offloads, source);
     cx.out.clear();
+  }
+
+  /// TxQueue::frame().
+  wire::TxFrame* take_frame(std::uint32_t remote) {
+    if (!shard_.tcp().out.segments().empty()) [[unlikely]] write_segments();
+    take_ready();
+    const std::uint64_t mac = shard_.known_route(Ipv4Address{remote});
+    if (mac == 0 || backlog_.size() == max_backlog) [[unlikely]] return nullptr;
+    wire::TxFrame& frame = backlog_.next();
+    if (!io_.allocate(frame)) [[unlikely]] return nullptr;
+    backlog_.commit();
+    wire::write_ethernet(frame.data, mac, shard_.own_mac(), wire::ether_type_ipv4);
+    frame.offload = io_.tx_offloads() & (wire::tx_ip_checksum | wire::tx_tcp_checksum);
+    return &frame;
   }
 
   void write_segment(const tcp::TxSegment& segment, std::uint8_t offloads, FrameSource source) {
@@ -133,22 +169,26 @@ class Loop {
   }
 
   /// One frame. `offloads`: those that it asks for.
-  void write_part(const tcp::TxSegment& segment, std::uint8_t offloads, FrameSource source) {
-    tcp::Context& cx = shard_.tcp();
-    const Ipv4Address remote{segment.flow.remote_address};
-    if (backlog_.size() == max_backlog) [[unlikely]] {
-      tcp::count(cx, Drop::tx_no_buffer);
+  [[gnu::always_inline]] void write_part(const tcp::TxSegment& segment, std::uint8_t offloads, FrameSource source) {
+    const std::uint64_t mac = shard_.known_route(Ipv4Address{segment.flow.remote_address});
+    if (mac == 0 || backlog_.size() == max_backlog) [[unlikely]]
+      return write_elsewhere(segment, offloads, source);
+    // Straight into its place in the backlog.
+    wire::TxFrame& frame = backlog_.next();
+    if (!io_.allocate(frame)) [[unlikely]] {
+      tcp::count(shard_.tcp(), Drop::tx_no_buffer);  // as if it had been lost on the way
       return;
     }
-    if (const MacAddress* known = shard_.known_route(remote)) [[likely]] {
-      // Straight into its place in the backlog.
-      wire::TxFrame& frame = backlog_.emplace_back();
-      if (io_.allocate(frame)) [[likely]] {
-        write_frame(segment, *known, offloads, frame);
-      } else {
-        backlog_.pop_back();
-        tcp::count(cx, Drop::tx_no_buffer);  // as if it had been lost on the way
-      }
+    write_frame(segment, mac, offloads, frame);
+    backlog_.commit();
+  }
+
+  /// Held until its neighbour is known, or to ourselves, or dropped.
+  [[gnu::noinline]] void write_elsewhere(const tcp::TxSegment& segment, std::uint8_t offloads, FrameSource source) {
+    tcp::Context& cx = shard_.tcp();
+    const Ipv4Address remote{segment.flow.remote_address};
+    if (backlog_.size() == max_backlog) {
+      tcp::count(cx, Drop::tx_no_buffer);
       return;
     }
     MacAddress mac;
@@ -160,9 +200,9 @@ class Loop {
       return;
     }
     if (route == Shard::Route::loop_back) offloads = 0;
-    write_frame(segment, mac, offloads, frame);
+    write_frame(segment, wire::mac_word(mac), offloads, frame);
     switch (route) {
-      case Shard::Route::send: backlog_.push_back(frame); return;
+      case Shard::Route::send: backlog_.push(frame); return;
       case Shard::Route::hold: shard_.held().push_back({frame, shard_.next_hop(remote)}); return;
       case Shard::Route::loop_back: loop_back(frame); return;
       case Shard::Route::drop: return;
@@ -180,11 +220,9 @@ class Loop {
     shard_.looped().push_back(in);
   }
 
-  void write_frame(const tcp::TxSegment& segment, const MacAddress& mac, std::uint8_t offload, wire::TxFrame& frame) {
-    const tcp::Context& cx = shard_.tcp();
-    std::byte* to = frame.data + wire::tcp_frame_header_length + segment.options_length;
+  /// The pieces of the payload, behind each other. Returns their sum where software is to know it.
+  static std::uint64_t put_payload(const tcp::TxSegment& segment, std::byte* to, bool software) {
     std::uint64_t sum = 0;
-    const bool software = (offload & wire::tx_tcp_checksum) == 0;
     std::size_t offset = 0;
     for (std::uint8_t i = 0; i < segment.pieces; ++i) {
       const std::span<const std::byte> bytes{segment.piece[i].data, segment.piece[i].length};
@@ -196,41 +234,56 @@ class Loop {
       }
       offset += bytes.size();
     }
-    wire::TcpHeaderFields fields;
+    return sum;
+  }
+
+  [[gnu::always_inline]] void write_frame(const tcp::TxSegment& segment, std::uint64_t mac, std::uint8_t offload, wire::TxFrame& frame) {
+    std::byte* const ip = frame.data + wire::ethernet_header_length;
+    std::uint64_t sum = 0;
+    if (segment.pieces != 0) {
+      std::byte* to = frame.data + wire::tcp_frame_header_length + segment.options_length;
+      sum = put_payload(segment, to, (offload & wire::tx_tcp_checksum) == 0);
+    }
+    wire::TcpPacketFields fields;
     fields.flow = segment.flow;
     fields.flow_sum = segment.flow_sum;
-    fields.source_mac = cx.config.link.mac;
-    fields.destination_mac = mac;
     fields.seq = segment.seq;
     fields.ack = segment.ack;
     fields.window = segment.window;
     fields.flags = segment.flags;
     fields.urgent = (segment.flags & wire::urg) != 0 ? segment.urgent : std::uint16_t{0};
     fields.tos = segment.tos;
-    fields.ttl = cx.config.link.ttl;  // MUST-49
-    frame.length = wire::write_tcp_frame(frame.data, fields, {segment.options.data(), segment.options_length},
-                                         segment.payload_length, sum, offload);
+    fields.ttl = shard_.tcp().config.link.ttl;  // MUST-49
+    wire::write_ethernet(frame.data, mac, shard_.own_mac(), wire::ether_type_ipv4);
+    const std::uint32_t length = wire::write_tcp_packet(ip, fields, {segment.options.data(), segment.options_length},
+                                                        segment.payload_length, sum, offload);
+    frame.length = static_cast<std::uint32_t>(wire::ethernet_header_length) + length;
     frame.offload = offload;
     frame.segment_size = (offload & wire::tx_tcp_segmentation) != 0 ? segment.segment_size : std::uint16_t{0};
     frame.tcp_header_length = static_cast<std::uint8_t>(wire::tcp_header_length + segment.options_length);
   }
 
   void take_ready() {
+    if (!shard_.ready().empty()) [[unlikely]] move_ready();
+  }
+  [[gnu::noinline]] void move_ready() {
     auto& ready = shard_.ready();
-    if (ready.empty()) return;
     const auto n = static_cast<std::ptrdiff_t>(std::min(ready.size(), max_backlog - backlog_.size()));
-    backlog_.insert(backlog_.end(), ready.begin(), ready.begin() + n);
+    for (std::ptrdiff_t i = 0; i < n; ++i) backlog_.push(ready[static_cast<std::size_t>(i)]);
     ready.erase(ready.begin(), ready.begin() + n);
   }
 
   std::size_t send_backlog() {
     take_ready();
-    if (backlog_.empty()) return 0;
-    const std::size_t sent = io_.transmit(backlog_);
+    if (backlog_.size() == 0) return 0;
+    const std::span<wire::TxFrame> frames = backlog_.frames();
+    const std::size_t sent = io_.transmit(frames);
+    std::uint64_t bytes = 0;
+    for (const wire::TxFrame& frame : frames.first(sent)) bytes += frame.length;
     tcp::Context& cx = shard_.tcp();
     cx.stats.frames_out += sent;
-    for (std::size_t i = 0; i < sent; ++i) cx.stats.bytes_out += backlog_[i].length;
-    backlog_.erase(backlog_.begin(), backlog_.begin() + static_cast<std::ptrdiff_t>(sent));
+    cx.stats.bytes_out += bytes;
+    backlog_.drop_front(sent);
     return sent;
   }
 
@@ -244,7 +297,7 @@ class Loop {
   Shard& shard_;
   I& io_;
   std::array<wire::RxFrame, max_burst> burst_;
-  std::vector<wire::TxFrame> backlog_;
+  Backlog backlog_;
   std::vector<wire::RxFrame> looped_;
 };
 

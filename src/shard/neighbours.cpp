@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "wire/ethernet.hpp"
+
 namespace handfast::shard {
 namespace {
 constexpr std::size_t probe_length = 16;  // places that an address may stand in
@@ -48,7 +50,7 @@ Neighbours::Result Neighbours::find_slow(Ipv4Address next_hop, Time now) {
   if (entry != nullptr && entry->state == State::reachable) {
     const Time stale = entry->since + link_.neighbour_lifetime;
     if (now < stale) {
-      fresh_[next_hop.value % fresh_.size()] = {next_hop, entry->mac, stale};
+      fresh_[next_hop.value % fresh_.size()] = {next_hop, entry->mac, stale, wire::mac_word(entry->mac)};
       return {Lookup::known, entry->mac};
     }
     // Old: still used, while it is asked for again; without an answer it goes (rfc1122 2.3.2.1).

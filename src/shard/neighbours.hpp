@@ -37,6 +37,11 @@ class Neighbours {
     const Fresh& place = fresh_[next_hop.value % fresh_.size()];
     return place.address == next_hop && now < place.until ? &place.mac : nullptr;
   }
+  /// The same as a word (wire::mac_word); zero: none.
+  [[nodiscard]] std::uint64_t fresh_word(Ipv4Address next_hop, Time now) const {
+    const Fresh& place = fresh_[next_hop.value % fresh_.size()];
+    return place.address == next_hop && now < place.until ? place.word : 0;
+  }
 
   /// Its address if there is an answer, however old; asks nothing.
   [[nodiscard]] const MacAddress* answer_of(Ipv4Address address) {
@@ -97,6 +102,7 @@ class Neighbours {
     Ipv4Address address;
     MacAddress mac;
     Time until = Time::min();
+    std::uint64_t word = 0;
   };
   std::array<Fresh, 64> fresh_{};
   Time next_deadline_ = Time::max();

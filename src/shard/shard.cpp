@@ -9,6 +9,7 @@
 #include "tcp/flights.hpp"
 #include "tcp/lifetime.hpp"
 #include "tcp/output.hpp"
+#include "tcp/prediction.hpp"
 #include "tcp/timeouts.hpp"
 #include "wire/ethernet.hpp"
 
@@ -35,8 +36,15 @@ tl::unexpected<Error> no_such_dscp(std::uint8_t dscp) {
 
 }  // namespace
 
+Shard::Ours::Ours(const LinkConfig& link)
+    : mac(wire::mac_word(link.mac)),
+      first(link.address.address.value),
+      count(link.address_count),
+      broadcast(link.address.length < 31 ? link.address.address.value | ~link.address.mask() : 0xffffffff) {}
+
 Shard::Shard(const CoreConfig& config, Time start, Mesh* mesh)
     : cx_(config, start),
+      ours_(config.link),
       core_(*this),
       mesh_(mesh),
       neighbours_(config.link, config.limits.neighbours),
@@ -181,7 +189,7 @@ Expected<ConnId> Shard::connect(Endpoint remote, HandlerRef handler, ConnectOpti
                  "no local address and port is free towards " + remote.to_string(),
                  options.local.port != 0 ? "choose another port, one whose answers come to this core, or leave it to be chosen"
                                          : "close connections, wait for TIME-WAIT, or give the stack more addresses (address_count)");
-  tcp::Tcb* tcb = tcp::open_active(cx_, *key, cx_.hasher(*key), handler.index);
+  tcp::Tcb* tcb = tcp::open_active(cx_, key->key, key->hash, handler.index);
   if (tcb == nullptr)
     return error(ErrorKind::exhausted, "the table of " + std::to_string(cx_.tcbs.capacity()) + " connections is full",
                  "raise Limits::connections");
@@ -314,7 +322,7 @@ bool Shard::describe_output() {
   for (std::size_t i = 0; i < n; ++i) {
     tcp::Tcb& tcb = cx_.tcbs[cx_.dirty[i]];
     if ((tcb.generation & 1) == 0 || !has(tcb, tcp::dirty)) continue;
-    tcp::output(cx_, tcb);
+    if (!tcp::predicted_output(cx_, tcb)) tcp::output(cx_, tcb);
     if constexpr (check_always) tcp::check_invariants(cx_, tcb);
   }
   cx_.dirty.erase(cx_.dirty.begin(), cx_.dirty.begin() + static_cast<std::ptrdiff_t>(n));

@@ -90,10 +90,10 @@ class Shard {
   /// Where a described segment goes: the frame's Ethernet destination is known, or it must wait, or never.
   enum class Route : std::uint8_t { send, hold, loop_back, drop };
   [[nodiscard]] Route route(Ipv4Address remote, MacAddress& mac, FrameSource source);
-  /// The common case of route(): a neighbour whose address is fresh; null for all others.
-  [[nodiscard]] const MacAddress* known_route(Ipv4Address remote) const {
-    return neighbours_.fresh(next_hop(remote), cx_.now);
-  }
+  /// The common case of route(): a neighbour whose address is fresh (wire::mac_word); 0 for all others.
+  [[nodiscard]] std::uint64_t known_route(Ipv4Address remote) const { return neighbours_.fresh_word(next_hop(remote), cx_.now); }
+  /// Our own Ethernet address (wire::mac_word).
+  [[nodiscard]] std::uint64_t own_mac() const { return ours_.mac; }
   [[nodiscard]] bool is_local(Ipv4Address address) const {
     return address.value - cx_.config.link.address.address.value < cx_.config.link.address_count;
   }
@@ -128,9 +128,13 @@ class Shard {
     void* ctx = nullptr;
   };
   /// The stages' working memory: a member, since clearing it for each burst would cost as much as a packet.
+  struct Place {
+    std::uint64_t hash;
+    const ds::FlowBucket* home;
+  };
   struct Burst {
     std::array<wire::Segment, max_burst> segments;
-    std::array<std::uint64_t, max_burst> hashes;
+    std::array<Place, max_burst> places;
     std::array<void*, max_burst> handles;
   };
   struct CoreTimer {
@@ -141,11 +145,13 @@ class Shard {
 
   // input.cpp
   bool parse(const wire::RxFrame& frame, wire::Segment& segment, FrameSource source);
+  bool parse_rest(const wire::RxFrame& frame, wire::Segment& segment, FrameSource source);
   void slow_path(const wire::RxFrame& frame, wire::Segment& segment, bool& is_tcp, FrameSource source);
   void arp_input(const wire::RxFrame& frame, std::span<const std::byte> payload, FrameSource source);
   void icmp_input(const wire::RxFrame& frame, const wire::Ipv4Packet& packet, FrameSource source);
   void icmp_error_input(const wire::RxFrame& frame, const wire::IcmpMessage& message, FrameSource source);
-  void tcp_input(const wire::Segment& segment, std::uint64_t hash, void*& handle);
+  void tcp_input(const wire::Segment& segment, const Place& place, void*& handle);
+  void other_input(std::uint32_t slot, const wire::Segment& segment, std::uint64_t hash, void*& handle);
   void segment_to_listener(const wire::Segment& segment, std::uint64_t hash, tcp::Reuse reuse, void*& handle);
   void send_arp_request(Ipv4Address target, FrameSource source, MacAddress to = broadcast_mac);
   void neighbour_resolved(Ipv4Address address);
@@ -168,6 +174,8 @@ class Shard {
   void deliver_text(tcp::Tcb& tcb, std::span<const std::byte> text, void*& handle);
   void deliver_held(tcp::Tcb& tcb);
   void judge_unread(tcp::Tcb& tcb);
+  void deliver_sent(tcp::Tcb& tcb, std::uint32_t acked);
+  void deliver_timer(tcp::Tcb& tcb);
   void deliver_writable(tcp::Tcb& tcb);
   void wake_starving();
   void deliver_eof(tcp::Tcb& tcb);
@@ -178,9 +186,21 @@ class Shard {
   void release_sent();
 
   // ports.cpp
-  [[nodiscard]] std::optional<FlowKey> choose_tuple(Endpoint remote, Endpoint wanted);
+  struct Candidate {
+    FlowKey key;
+    std::uint64_t hash = 0;
+  };
+  [[nodiscard]] std::optional<Candidate> choose_tuple(Endpoint remote, Endpoint wanted);
+  [[nodiscard]] std::optional<Candidate> choose_ephemeral(Endpoint remote, Ipv4Address base, std::uint32_t addresses);
 
   tcp::Context cx_;
+  /// What every frame is compared with.
+  const struct Ours {
+    explicit Ours(const LinkConfig& link);
+    std::uint64_t mac;               // wire::mac_word
+    std::uint32_t first, count;      // addresses
+    std::uint32_t broadcast;         // of the subnet
+  } ours_;
   Core core_;
   Mesh* mesh_;
   Neighbours neighbours_;
@@ -193,6 +213,16 @@ class Shard {
   ds::ObjectPool<CoreTimer> core_timers_;
   ds::TimerWheel core_wheel_;
   std::array<std::uint32_t, 256> port_counters_{};  // by destination (RFC 6056 section 3.3.4's table)
+  /// The next tuples to a destination, with their buckets on the way into the cache. `first` is the counter of the first.
+  struct Upcoming {
+    static constexpr std::uint32_t size = 4;
+    Endpoint remote;
+    Ipv4Address base;
+    std::uint32_t addresses = 0, first = 0, count = 0;
+    std::uint64_t destination = 0;
+    std::array<Candidate, size> ring;
+  };
+  std::array<Upcoming, 8> upcoming_{};
 
   std::unique_ptr<Burst> burst_ = std::make_unique<Burst>();
   /// The connection whose text in the frame is about to be delivered, and how much; only where there is urgent data.

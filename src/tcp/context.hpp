@@ -84,6 +84,9 @@ struct Context {
   const std::uint16_t local_mss;        // what we offer in our SYNs
   const std::uint8_t rcv_wscale;        // that we offer
   const std::uint32_t first_receive_limit;  // what a connection may hold before anything is measured
+  const std::uint32_t rto_min_us, rto_max_us;  // of the configuration
+  const bool offers_all;                   // our SYNs have timestamps, SACK and window scale, and no other option
+  const std::uint64_t predicted_needs;  // flags that header prediction asks for (prediction.hpp); one that nobody has: it is off
   Rng rng;
   const Secrets secrets;
   Time now;

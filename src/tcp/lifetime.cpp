@@ -35,6 +35,14 @@ std::uint32_t first_limit(const TcpConfig& tcp, std::uint8_t shift) {
 
 std::uint32_t flow_count(const Limits& limits) { return limits.connections + limits.half_open + limits.time_wait; }
 
+/// What a connection begins with, whatever it is.
+Tcb first_tcb(const TcpConfig& config) {
+  Tcb tcb;
+  tcb.rto_us = static_cast<std::uint32_t>(config.rto_initial / 1us);
+  tcb.flags = flag_if(!config.nagle, nodelay) | flag_if(config.keepalive, keepalive_on);
+  return tcb;
+}
+
 }  // namespace
 
 Context::Context(const CoreConfig& c, Time start)
@@ -42,6 +50,10 @@ Context::Context(const CoreConfig& c, Time start)
       local_mss(c.tcp.mss != 0 ? c.tcp.mss : mss_of_mtu(c.link.mtu)),
       rcv_wscale(c.tcp.window_scale ? shift_for(c.tcp.receive_buffer) : std::uint8_t{0}),
       first_receive_limit(first_limit(c.tcp, rcv_wscale)),
+      rto_min_us(static_cast<std::uint32_t>(c.tcp.rto_min / 1us)),
+      rto_max_us(static_cast<std::uint32_t>(c.tcp.rto_max / 1us)),
+      offers_all(c.tcp.timestamps && c.tcp.sack && c.tcp.window_scale && !c.tcp.user_timeout_option),
+      predicted_needs(in_table | syn_acked | (c.tcp.header_prediction ? 0 : bit(63))),
       rng(c.seed + 0x9e3779b97f4a7c15u * c.shard),
       secrets(rng, c.seed),
       hasher(secrets.flow),
@@ -59,7 +71,8 @@ Context::Context(const CoreConfig& c, Time start)
       paths(c.limits.paths, secrets.flow[1]),
       rare_memory(std::size_t{c.limits.connections} * sizeof(Rare)),
       tcb_wheel(start),
-      half_open_wheel(start) {
+      half_open_wheel(start),
+      fresh_tcb(first_tcb(c.tcp)) {
   set_now(start);
   // Each at most twice a round, and more where slots are used again within one: by as many as frames came in.
   constexpr std::size_t used_again = 8192;
@@ -80,10 +93,6 @@ Tcb* new_tcb(Context& cx, const FlowKey& key) {
   publish(tcb.key, key);
   tcb.flow_sum = wire::flow_sum(key);
   tcb.heard_ms = tcb.progress_ms = cx.now_ms;
-  const TcpConfig& config = cx.config.tcp;
-  tcb.rto_us = static_cast<std::uint32_t>(config.rto_initial / 1us);
-  if (!config.nagle) set(tcb, nodelay);
-  if (config.keepalive) set(tcb, keepalive_on);
   ++cx.stats.connections;
   return &tcb;
 }
@@ -208,14 +217,13 @@ void enter_time_wait(Context& cx, Tcb& tcb) {
 }
 
 namespace {
-/// The entry that will be oldest after the next one, and the next one's bucket: both are long out of the caches when
-/// their turn comes.
-void prefetch_oldest(Context& cx) {
-  const std::uint32_t index = cx.time_waits.oldest();
-  if (index == npos) return;
-  const TimeWait& entry = cx.time_waits[index];
-  cx.flows.prefetch(cx.hasher(entry.key));
-  if (entry.next != npos) __builtin_prefetch(&cx.time_waits[entry.next]);
+/// Entries that come and go in the order of their places, as they do where the table is full, are long out of the caches when
+/// their turn comes: so is their bucket. A hint, whatever lies there.
+void prefetch_after(Context& cx, std::uint32_t index) {
+  constexpr std::uint32_t entry_ahead = 16, bucket_ahead = 8;
+  if (index + entry_ahead >= cx.time_waits.capacity()) return;
+  ds::prefetch_for_write(&cx.time_waits[index + entry_ahead]);
+  cx.flows.prefetch(cx.hasher(cx.time_waits[index + bucket_ahead].key));
 }
 }  // namespace
 
@@ -223,7 +231,7 @@ void remove_time_wait(Context& cx, std::uint32_t index) {
   cx.flows.erase(cx.hasher(cx.time_waits[index].key), FlowSlot::make(FlowKind::time_wait, index));
   cx.time_waits.remove(index);
   --cx.stats.time_wait;
-  prefetch_oldest(cx);
+  prefetch_after(cx, index);
 }
 
 void expire_time_wait(Context& cx, std::size_t limit) {

@@ -12,6 +12,7 @@
 #include "tcp/path_mtu.hpp"
 #include "tcp/receive_window.hpp"
 #include "tcp/patience.hpp"
+#include "tcp/prediction.hpp"
 #include "tcp/recovery.hpp"
 #include "tcp/rtt.hpp"
 #include "tcp/segment_arrives.hpp"
@@ -154,7 +155,8 @@ Verdict promote_half_open(Context& cx, HalfOpen& half, std::uint64_t hash, const
     tcb->cwnd = tcb->snd_mss;  // RFC 5681 section 3.1
   }
   remove_half_open(cx, half, true);
-  return segment_arrives(cx, *tcb, segment);
+  Verdict verdict;
+  return predicted_arrival(cx, *tcb, segment, verdict) ? verdict : segment_arrives(cx, *tcb, segment);
 }
 
 /// What a SYN's Fast Open option comes to (RFC 7413 section 4.2.2).

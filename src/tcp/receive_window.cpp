@@ -18,8 +18,6 @@ constexpr std::uint32_t unknown_round_trip_us = 200000;
 bool memory_is_short(const Context& cx) { return cx.chunks.in_use() > cx.chunks.capacity() / 2; }
 bool memory_is_scarce(const Context& cx) { return cx.chunks.in_use() > cx.chunks.capacity() / 4 * 3; }
 
-std::uint8_t shift_of(const Tcb& tcb) { return has(tcb, wscale_enabled) ? tcb.rcv_wscale : std::uint8_t{0}; }
-
 std::uint32_t space_for(std::uint32_t limit, const Tcb& tcb) {
   const std::uint32_t unread = unread_bytes(tcb);
   return limit > unread ? limit - unread : 0;
@@ -46,23 +44,7 @@ std::uint32_t receive_limit(const Context& cx, const Tcb& tcb) {
   return memory_is_scarce(cx) ? cx.first_receive_limit : rare(tcb).rcv_limit;
 }
 
-std::uint16_t window_field(Context& cx, Tcb& tcb) {
-  const std::uint32_t limit = receive_limit(cx, tcb);
-  const std::uint32_t space = space_for(limit, tcb);
-  std::uint32_t window = distance(tcb.rcv_nxt, tcb.rcv_adv);  // what is offered stays offered
-  if (space > window && space - window >= std::min<std::uint32_t>(limit / 2, tcb.rcv_mss)) window = space;
-  const std::uint8_t shift = shift_of(tcb);
-  const std::uint32_t granule = 1u << shift, below = granule - 1;
-  // Rounded up, or the right edge would creep back by the bits that the shift drops. But not past the limit:
-  // a peer whose segments are smaller than the granule would push the edge before it for ever, and nothing
-  // would bound what is held. Then the edge that is said is a little short of the one that holds
-  // (rfc7323 2.4).
-  std::uint32_t field = (window + below) >> shift;
-  if ((field << shift) + unread_bytes(tcb) > ((limit + below) & ~below)) field = window >> shift;
-  field = std::min<std::uint32_t>(field, 65535);
-  tcb.rcv_adv = max(tcb.rcv_adv, tcb.rcv_nxt + (field << shift));
-  return static_cast<std::uint16_t>(field);
-}
+std::uint16_t measured_window_field(Context& cx, Tcb& tcb) { return offer_window(tcb, receive_limit(cx, tcb), unread_bytes(tcb)); }
 
 bool window_update_is_due(const Context& cx, const Tcb& tcb) {
   const std::uint32_t limit = receive_limit(cx, tcb);

@@ -37,6 +37,40 @@ TxSegment* bare_segment(Context& cx, const FlowKey& key, std::uint32_t flow_sum,
   return segment;
 }
 
+/// The same straight into its frame, where that is possible; with timestamps behind the header, or the four options of our
+/// usual SYN.
+enum class Options : std::uint8_t { none, timestamps, syn };
+bool write_at_once(Context& cx, const FlowKey& key, std::uint32_t flow_sum, Seq seq, Seq ack, std::uint8_t flags, std::uint16_t window,
+                   std::uint8_t tos, Options kind, std::uint32_t ts_val, std::uint32_t ts_ecr) {
+  wire::TxFrame* const frame = cx.out.frame(key.remote_address);
+  if (frame == nullptr) [[unlikely]] return false;
+  std::byte* const ip = frame->data + wire::ethernet_header_length;
+  std::byte* const options = ip + wire::ipv4_header_length + wire::tcp_header_length;
+  std::uint32_t length = 0;
+  std::uint64_t sum = 0;
+  if (kind == Options::timestamps) {
+    length = wire::timestamps_length;
+    sum = wire::put_timestamps(options, ts_val, ts_ecr);
+  } else if (kind == Options::syn) {
+    length = wire::common_syn_length;
+    sum = wire::put_common_syn(options, cx.local_mss, cx.rcv_wscale, ts_val, ts_ecr);
+  }
+  wire::TcpPacketFields fields;
+  fields.flow = key;
+  fields.flow_sum = flow_sum;
+  fields.seq = seq;
+  fields.ack = ack;
+  fields.window = window;
+  fields.flags = flags;
+  fields.tos = tos;
+  fields.ttl = cx.config.link.ttl;  // MUST-49
+  frame->length = static_cast<std::uint32_t>(wire::ethernet_header_length) + wire::write_tcp_headers(ip, fields, length, sum, 0, 0, frame->offload);
+  frame->segment_size = 0;
+  frame->tcp_header_length = static_cast<std::uint8_t>(wire::tcp_header_length + length);
+  ++cx.stats.segments_out;
+  return true;
+}
+
 std::uint8_t tos_of(const Context& cx, const HalfOpen& half) { return tos_of(cx.listeners[half.listener].dscp); }
 void put_timestamps(TxSegment& segment, std::uint32_t value, std::uint32_t echo) {
   wire::store32(segment.options.data(), 0x0101080a);  // NOP, NOP, timestamps, 10 bytes
@@ -105,6 +139,8 @@ void give_cookie(wire::TcpOptions& options, const std::byte* cookie) {
 
 void send_syn(Context& cx, Tcb& tcb, const std::byte* cookie) {
   const bool answer = tcb.state != State::syn_sent;
+  if (!answer && cx.offers_all && !has(tcb, fast_open) && !wants_ecn(cx, tcb.congestion)) [[likely]]
+    if (write_at_once(cx, tcb.key, tcb.flow_sum, tcb.iss, Seq{}, wire::syn, syn_window(cx), tos_of(tcb), Options::syn, ts_now(cx, tcb), 0)) return;
   TxSegment* segment = bare_segment(cx, tcb.key, tcb.flow_sum, tcb.iss, answer ? tcb.rcv_nxt : Seq{},
                                     answer ? wire::syn | wire::ack : wire::syn, tos_of(tcb));
   if (segment == nullptr) return;
@@ -132,6 +168,15 @@ void send_syn(Context& cx, Tcb& tcb, const std::byte* cookie) {
 
 void send_syn_ack(Context& cx, HalfOpen& half, const std::byte* cookie) {
   const Handshake& h = half.handshake;
+  if (cx.offers_all && h.timestamps && h.sack && h.wscale && !h.ecn && cookie == nullptr) [[likely]] {
+    const std::uint16_t window = syn_window(cx);
+    if (write_at_once(cx, half.key, half.flow_sum, h.iss, h.irs + 1, wire::syn | wire::ack, window, tos_of(cx, half), Options::syn,
+                      cx.now_ms + h.ts_offset, h.ts_recent)) {
+      half.handshake.rcv_wnd = window;
+      half.sent_us = cx.now_us;
+      return;
+    }
+  }
   TxSegment* segment = bare_segment(cx, half.key, half.flow_sum, h.iss, h.irs + 1, wire::syn | wire::ack, tos_of(cx, half));
   if (segment == nullptr) return;
   if (h.ecn) segment->flags |= wire::ece;
@@ -193,6 +238,9 @@ bool send_challenge_ack(Context& cx, HalfOpen& half) {
 }
 
 void send_time_wait_ack(Context& cx, TimeWait& entry) {
+  if (write_at_once(cx, entry.key, entry.flow_sum, entry.snd_nxt, entry.rcv_nxt, wire::ack, entry.window, entry.tos,
+                    entry.timestamps ? Options::timestamps : Options::none, cx.now_ms + entry.ts_offset, entry.ts_recent)) [[likely]]
+    return;
   TxSegment* segment = bare_segment(cx, entry.key, entry.flow_sum, entry.snd_nxt, entry.rcv_nxt, wire::ack, entry.tos);
   if (segment == nullptr) return;
   segment->window = entry.window;

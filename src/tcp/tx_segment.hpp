@@ -41,10 +41,16 @@ struct TxSegment {
   std::array<Piece, max_pieces> piece;
 };
 
-/// Where the protocol puts what it has to say. Bounded; when full it has itself written out (once the loop has said how).
+/// Where the protocol puts what it has to say: descriptions, which the loop writes out; or, for segments of the plainest
+/// shape, frames at once. Bounded; when full it has itself written out (once the loop has said how).
 class TxQueue {
  public:
   static constexpr std::uint32_t capacity = 512;
+
+  /// The next frame to `remote`, behind everything described so far: with a buffer and its Ethernet header, and what is asked
+  /// of the port in `offload`. The caller writes the datagram and `length`; it leaves with this flush. Null where that is
+  /// not possible just now: then describe the segment, and what becomes of it is the loop's.
+  [[nodiscard]] wire::TxFrame* frame(std::uint32_t remote) { return take_frame_ != nullptr ? take_frame_(context_, remote) : nullptr; }
 
   /// output() leaves bulk data for the next round beyond this, so that one connection does not fill every burst.
   [[nodiscard]] bool has_room() const { return frames_ < capacity / 2; }
@@ -67,8 +73,11 @@ class TxQueue {
 
   /// `write_out(context)` writes all segments and clears the queue.
   using WriteOut = void (*)(void* context);
-  void on_full(WriteOut write_out, void* context) {
+  /// `take_frame(context, remote)` is frame().
+  using TakeFrame = wire::TxFrame* (*)(void* context, std::uint32_t remote);
+  void on_full(WriteOut write_out, TakeFrame take_frame, void* context) {
     write_out_ = write_out;
+    take_frame_ = take_frame;
     context_ = context;
   }
 
@@ -76,6 +85,7 @@ class TxQueue {
   std::unique_ptr<TxSegment[]> segments_ = std::make_unique_for_overwrite<TxSegment[]>(capacity);
   std::uint32_t size_ = 0, frames_ = 0;
   WriteOut write_out_ = nullptr;
+  TakeFrame take_frame_ = nullptr;
   void* context_ = nullptr;
 };
 
