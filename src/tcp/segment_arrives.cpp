@@ -513,6 +513,24 @@ void in_order_text(Arrival& a) {
   mark_dirty(cx, tcb);
 }
 
+/// A FIN beyond a gap with no text of its own: kept (SHLD-31), or else who lost the text before it would wait for a
+/// time-out of the FIN as well.
+void out_of_order_fin(Arrival& a) {
+  Context& cx = a.cx;
+  Tcb& tcb = a.tcb;
+  a.fin = false;
+  set(tcb, ack_now);
+  mark_dirty(cx, tcb);
+  if (has(tcb, orphan)) return;  // what is missing will not be read
+  const bool scarce = tcb.receive == nullptr && cx.receive_buffers.in_use() >= cx.receive_buffers.capacity() / 2;
+  if (scarce || receive_buffer_of(cx, tcb, tcb.rcv_nxt) == nullptr) {
+    a.verdict.drop = Drop::tcp_no_memory;
+    return;
+  }
+  tcb.receive->fin_known = true;
+  tcb.receive->fin_seq = a.seq;
+}
+
 // SHLD-31, MAY-13
 void out_of_order_text(Arrival& a) {
   Context& cx = a.cx;
@@ -557,11 +575,7 @@ Step process_text(Arrival& a) {
       HF_ASSERT(false);
   }
   if (a.data.empty()) {
-    if (a.fin && a.seq != tcb.rcv_nxt) {
-      set(tcb, ack_now);  // a FIN beyond a gap: wait for what is between
-      mark_dirty(a.cx, tcb);
-      a.fin = false;
-    }
+    if (a.fin && a.seq != tcb.rcv_nxt) out_of_order_fin(a);
     return Step::go_on;
   }
   if (has(tcb, orphan)) {
