@@ -283,6 +283,7 @@ Verdict segment_arrives_half_open(Context& cx, HalfOpen& half, std::uint64_t has
   if (h.timestamps && !options.has_timestamps && !segment.has(wire::rst | wire::syn)) return dropped(Drop::tcp_no_timestamp);
   // second: RST: back to LISTEN (MUST-11; rfc5961 3.2a: exactly at RCV.NXT)
   if (segment.has(wire::rst)) {
+    if (before(segment.seq, rcv_nxt)) return dropped(Drop::tcp_out_of_window);  // only what it carries was in the window
     if (segment.seq != rcv_nxt) {
       send_challenge_ack(cx, half);
       return dropped(Drop::tcp_rst_not_exact);

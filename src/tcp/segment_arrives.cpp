@@ -135,6 +135,7 @@ Step check_sequence(Arrival& a) {
 // rfc5961 3.2a, 3.2b; SHLD-2: whatever it carries
 Step check_rst(Arrival& a) {
   if (!a.segment.has(wire::rst)) return Step::go_on;
+  if (before(a.segment.seq, a.tcb.rcv_nxt)) return drop(a, Drop::tcp_duplicate);  // only what it carries was in the window
   if (a.segment.seq != a.tcb.rcv_nxt) return challenge(a, Drop::tcp_rst_not_exact);
   ++a.cx.stats.resets_in;
   switch (a.tcb.state) {

@@ -48,5 +48,25 @@ TEST(Steps, bare_fin_beyond_a_gap__takes_no_buffer_of_the_half_that_is_kept) {
   EXPECT_EQ(t.app.count("fin"), 1);
 }
 
+// rfc5961 3.2: a sequence number outside of the window, though text that it carries reaches into it: silently.
+TEST(Steps, rst_that_begins_before_the_window__is_dropped_without_an_answer) {
+  Trace t;
+  t.listen();
+  t.peer.syn().mss(1460);
+  t.peer.expect().syn_ack();
+  t.peer.rst().seq(0).data("0123456789");  // half-open
+  t.expect_nothing();
+  t.peer.ack().seq(1).data("text");
+  t.advance(50ms);
+  t.peer.expect().pure_ack().ack(5);
+  t.peer.rst().seq(4).data("0123456789");
+  t.expect_nothing();
+  EXPECT_EQ(t.drops(Drop::tcp_rst_not_exact), 0u);
+  EXPECT_EQ(t.drops(Drop::tcp_out_of_window), 1u);
+  EXPECT_EQ(t.drops(Drop::tcp_duplicate), 1u);
+  EXPECT_EQ(t.stats().challenge_acks, 0u);
+  EXPECT_EQ(t.state(), State::established);
+}
+
 }  // namespace
 }  // namespace handfast::test
