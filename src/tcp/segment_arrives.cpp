@@ -566,7 +566,10 @@ Step process_text(Arrival& a) {
     case State::close_wait:
     case State::closing:
     case State::last_ack:
-      a.fin = false;  // after the peer's FIN there is none
+      // deviates: a second FIN is not acknowledged, there is nothing behind the first. Pinned by
+      // Steps.text_and_fin_behind_the_peers_fin__are_ignored_and_counted.
+      if (!a.data.empty() || a.fin) [[unlikely]] a.verdict.drop = Drop::tcp_out_of_window;
+      a.fin = false;
       return Step::go_on;
     case State::closed:
     case State::listen:

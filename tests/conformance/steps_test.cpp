@@ -68,5 +68,22 @@ TEST(Steps, rst_that_begins_before_the_window__is_dropped_without_an_answer) {
   EXPECT_EQ(t.state(), State::established);
 }
 
+// Section 3.10.7.4 seventh and eighth: ignored, and counted. The second FIN is a deviation: docs/rfc-exceptions.md.
+TEST(Steps, text_and_fin_behind_the_peers_fin__are_ignored_and_counted) {
+  Trace t;
+  t.listen();
+  t.peer.open();
+  t.peer.fin();
+  t.peer.expect().pure_ack().ack(2);
+  t.peer.ack().seq(2).data("more");
+  EXPECT_EQ(t.drops(Drop::tcp_out_of_window), 1u);
+  t.peer.fin().seq(2);
+  EXPECT_EQ(t.drops(Drop::tcp_out_of_window), 2u);
+  t.expect_nothing_until(100ms);
+  EXPECT_EQ(t.app.received(), "");
+  t.peer.ack().seq(1);  // below the window: its answer says what is expected next
+  t.peer.expect().pure_ack().ack(2);
+}
+
 }  // namespace
 }  // namespace handfast::test
