@@ -103,7 +103,7 @@ Step check_sequence(Arrival& a) {
       if (old && a.segment.payload_length != 0) ++a.cx.stats.duplicates;
       return answer_unacceptable(a, old ? Drop::tcp_duplicate : Drop::tcp_out_of_window);
     }
-    if (a.segment.length() != 0) {
+    if (a.segment.length() != 0 && !a.segment.has(wire::rst)) {
       set(a.tcb, ack_now);
       mark_dirty(a.cx, a.tcb);
       a.verdict.drop = Drop::tcp_window_full;

@@ -85,5 +85,23 @@ TEST(Steps, text_and_fin_behind_the_peers_fin__are_ignored_and_counted) {
   t.peer.expect().pure_ack().ack(2);
 }
 
+// MUST-66 of section 3.10.7.4 first: with the window closed a RST counts; it is not dropped, so no counter may say so.
+TEST(Steps, rst_with_text_at_a_closed_window__resets_and_counts_as_no_drop) {
+  CoreConfig config = small_config();
+  config.tcp.receive_buffer = config.tcp.receive_buffer_initial = 2048;
+  Trace t{config};
+  t.listen();
+  t.app.accepted = [](Conn& c) { c.pause_rx(); };
+  t.peer.open();
+  t.peer.ack().data(std::string(1024, 'a'));
+  t.peer.ack().data(std::string(1024, 'b'));
+  t.advance(50ms);
+  while (t.peer.poll()) {
+  }
+  t.peer.rst().data("why");
+  EXPECT_EQ(t.app.reason(), CloseReason::reset_by_peer);
+  EXPECT_EQ(t.drops(Drop::tcp_window_full), 0u);
+}
+
 }  // namespace
 }  // namespace handfast::test
