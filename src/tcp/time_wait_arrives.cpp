@@ -61,14 +61,17 @@ TimeWaitVerdict segment_arrives_time_wait(Context& cx, std::uint32_t index, cons
     answer(cx, entry);
     return dropped(Drop::tcp_time_wait);
   }
-  if (segment.has(wire::fin) && segment.seq + segment.length() == entry.rcv_nxt) {
+  const bool has_ack = segment.has(wire::ack);
+  if (segment.has(wire::fin) && has_ack && segment.seq + segment.length() == entry.rcv_nxt) {
     // The peer's FIN again: our last ACK was lost. Acknowledge it and restart 2MSL.
     send_time_wait_ack(cx, entry);
     cx.time_waits.restart(index, cx.now + 2 * cx.config.tcp.msl);
     return dropped(Drop::tcp_duplicate);
   }
-  // A bare ACK where one is expected needs no answer; anything else is out of step.
-  if (segment.length() == 0 && segment.seq == entry.rcv_nxt) return dropped(Drop::tcp_time_wait);
+  // A bare ACK where one is expected needs no answer; anything else is out of step, of what was never sent above all
+  // (rfc9293 3.5.2, group 3).
+  const bool is_in_step = segment.length() == 0 && segment.seq == entry.rcv_nxt;
+  if (is_in_step && !(has_ack && after(segment.ack, entry.snd_nxt))) return dropped(Drop::tcp_time_wait);
   answer(cx, entry);
   return dropped(Drop::tcp_time_wait);
 }

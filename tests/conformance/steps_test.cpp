@@ -103,5 +103,33 @@ TEST(Steps, rst_with_text_at_a_closed_window__resets_and_counts_as_no_drop) {
   EXPECT_EQ(t.drops(Drop::tcp_window_full), 0u);
 }
 
+// Section 3.5.2, group 3: in TIME-WAIT too an unacceptable acknowledgment is answered.
+TEST(Steps, time_wait__ack_of_what_was_never_sent__is_answered) {
+  Trace t;
+  t.listen();
+  t.peer.open();
+  t.with([](Conn& c) { c.close(); });
+  t.peer.finish_after_fin();
+  t.peer.ack();
+  t.expect_nothing();
+  t.peer.ack().ack(3);
+  t.peer.expect().pure_ack().seq(2).ack(2);
+  EXPECT_EQ(t.drops(Drop::tcp_time_wait), 2u);
+}
+
+// Section 3.10.7.4 fifth: nothing is done for a segment without ACK; below the window it is answered, and that is all.
+TEST(Steps, time_wait__fin_without_ack__does_not_restart_2msl) {
+  Trace t;
+  t.listen();
+  t.peer.open();
+  t.with([](Conn& c) { c.close(); });
+  t.peer.finish_after_fin();
+  t.advance(50s);
+  t.peer.segment(FIN).seq(1);
+  t.peer.expect().pure_ack().seq(2).ack(2);
+  t.advance(11s);
+  EXPECT_EQ(t.stats().time_wait, 0u);
+}
+
 }  // namespace
 }  // namespace handfast::test
