@@ -61,8 +61,9 @@ TimeWaitVerdict segment_arrives_time_wait(Context& cx, std::uint32_t index, cons
     answer(cx, entry);
     return dropped(Drop::tcp_time_wait);
   }
-  const bool has_ack = segment.has(wire::ack);
-  if (segment.has(wire::fin) && has_ack && segment.seq + segment.length() == entry.rcv_nxt) {
+  const bool has_ack = segment.has(wire::ack), acks_unsent = has_ack && after(segment.ack, entry.snd_nxt);
+  const bool ends_in_fin = segment.has(wire::fin) && segment.seq + segment.length() == entry.rcv_nxt;
+  if (ends_in_fin && has_ack && !acks_unsent && !segment.has(wire::syn)) {
     // The peer's FIN again: our last ACK was lost. Acknowledge it and restart 2MSL.
     send_time_wait_ack(cx, entry);
     cx.time_waits.restart(index, cx.now + 2 * cx.config.tcp.msl);
@@ -71,7 +72,7 @@ TimeWaitVerdict segment_arrives_time_wait(Context& cx, std::uint32_t index, cons
   // A bare ACK where one is expected needs no answer; anything else is out of step, of what was never sent above all
   // (rfc9293 3.5.2, group 3).
   const bool is_in_step = segment.length() == 0 && segment.seq == entry.rcv_nxt;
-  if (is_in_step && !(has_ack && after(segment.ack, entry.snd_nxt))) return dropped(Drop::tcp_time_wait);
+  if (is_in_step && !acks_unsent) return dropped(Drop::tcp_time_wait);
   answer(cx, entry);
   return dropped(Drop::tcp_time_wait);
 }

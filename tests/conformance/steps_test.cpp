@@ -117,17 +117,26 @@ TEST(Steps, time_wait__ack_of_what_was_never_sent__is_answered) {
   EXPECT_EQ(t.drops(Drop::tcp_time_wait), 2u);
 }
 
-// Section 3.10.7.4 fifth: nothing is done for a segment without ACK; below the window it is answered, and that is all.
-TEST(Steps, time_wait__fin_without_ack__does_not_restart_2msl) {
+// Section 3.10.7.4: a SYN, an ACK of what was never sent or no ACK at all end it before the fifth step's restart. Below the
+// window they are answered, and that is all.
+TEST(Steps, time_wait__fin_that_is_no_repetition__does_not_restart_2msl) {
   Trace t;
   t.listen();
   t.peer.open();
   t.with([](Conn& c) { c.close(); });
   t.peer.finish_after_fin();
   t.advance(50s);
+  const auto expect_ack = [&] {
+    t.peer.expect().pure_ack().seq(2).ack(2);
+    t.advance(1s);
+  };
   t.peer.segment(FIN).seq(1);
-  t.peer.expect().pure_ack().seq(2).ack(2);
-  t.advance(11s);
+  expect_ack();
+  t.peer.segment(SYN | FIN | ACK).seq(0);
+  expect_ack();
+  t.peer.fin().seq(1).ack(3);
+  expect_ack();
+  t.advance(8s);
   EXPECT_EQ(t.stats().time_wait, 0u);
 }
 
