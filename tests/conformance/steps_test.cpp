@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Single steps of RFC 9293 section 3.10.7 that the matrix found wrong once, or where we deviate, each as a short trace.
-// Layer: tests of the protocol, through frames alone.
+// Single steps of RFC 9293 section 3.10.7 that the matrix found wrong once, or where we deviate, each as a
+// short trace. Layer: tests of the protocol, through frames alone.
 #include <gtest/gtest.h>
 
 #include <string>
@@ -10,7 +10,7 @@
 namespace handfast::test {
 namespace {
 
-// SHLD-31 of section 3.10.7.4 first, for a FIN without text.
+// Section 3.10.7.4 first: what lies beyond a gap is held, a FIN without text, too.
 TEST(Steps, bare_fin_beyond_a_gap__is_kept_until_the_gap_is_filled) {
   for (const bool sack : {false, true}) {
     Trace t;
@@ -48,7 +48,8 @@ TEST(Steps, bare_fin_beyond_a_gap__takes_no_buffer_of_the_half_that_is_kept) {
   EXPECT_EQ(t.app.count("fin"), 1);
 }
 
-// rfc5961 3.2: a sequence number outside of the window, though text that it carries reaches into it: silently.
+// Section 3.10.7.4 second, the first of its three checks: a sequence number outside of the window, though text that it carries reaches into it:
+// silently.
 TEST(Steps, rst_that_begins_before_the_window__is_dropped_without_an_answer) {
   Trace t;
   t.listen();
@@ -68,7 +69,8 @@ TEST(Steps, rst_that_begins_before_the_window__is_dropped_without_an_answer) {
   EXPECT_EQ(t.state(), State::established);
 }
 
-// Section 3.10.7.4 seventh and eighth: ignored, and counted. The second FIN is a deviation: docs/rfc-exceptions.md.
+// Section 3.10.7.4 seventh and eighth: ignored, and counted. The second FIN is a deviation:
+// docs/rfc-exceptions.md.
 TEST(Steps, text_and_fin_behind_the_peers_fin__are_ignored_and_counted) {
   Trace t;
   t.listen();
@@ -85,7 +87,8 @@ TEST(Steps, text_and_fin_behind_the_peers_fin__are_ignored_and_counted) {
   t.peer.expect().pure_ack().ack(2);
 }
 
-// MUST-66 of section 3.10.7.4 first: with the window closed a RST counts; it is not dropped, so no counter may say so.
+// Section 3.10.7.4 first: with the window closed a RST counts; it is not dropped, so no counter
+// may say so.
 TEST(Steps, rst_with_text_at_a_closed_window__resets_and_counts_as_no_drop) {
   CoreConfig config = small_config();
   config.tcp.receive_buffer = config.tcp.receive_buffer_initial = 2048;
@@ -117,8 +120,8 @@ TEST(Steps, time_wait__ack_of_what_was_never_sent__is_answered) {
   EXPECT_EQ(t.drops(Drop::tcp_time_wait), 2u);
 }
 
-// Section 3.10.7.4: a SYN, an ACK of what was never sent or no ACK at all end it before the fifth step's restart. Below the
-// window they are answered, and that is all.
+// Section 3.10.7.4: a SYN, an ACK of what was never sent or no ACK at all end it before the fifth step's
+// restart. Below the window they are answered, and that is all.
 TEST(Steps, time_wait__fin_that_is_no_repetition__does_not_restart_2msl) {
   Trace t;
   t.listen();
