@@ -731,6 +731,7 @@ void syn_sent(Arrival& a) {
 bool is_known_syn_ack(Arrival& a) {
   constexpr std::uint8_t control = wire::syn | wire::ack | wire::rst | wire::fin;
   if (a.segment.seq != a.tcb.irs || (a.segment.flags & control) != (wire::syn | wire::ack)) return false;
+  if (paws_rejects(a.cx, a.tcb, a.segment, a.options)) return false;
   a.data = {};
   return true;
 }

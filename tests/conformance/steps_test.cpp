@@ -143,5 +143,39 @@ TEST(Steps, time_wait__fin_that_is_no_repetition__does_not_restart_2msl) {
   EXPECT_EQ(t.stats().time_wait, 0u);
 }
 
+// PAWS holds in TIME-WAIT too: an old duplicate of the FIN is not the FIN again, and an old ACK is answered.
+TEST(Steps, time_wait__old_timestamp__is_answered_and_does_not_restart_2msl) {
+  Trace t;
+  t.listen();
+  t.peer.open(with_ts);
+  t.with([](Conn& c) { c.close(); });
+  t.advance(100ms);
+  t.peer.finish_after_fin();
+  t.advance(50s);
+  const std::uint32_t old = t.peer.ts_base;
+  t.peer.fin().seq(1).ts(old, 0);
+  t.peer.expect().pure_ack().seq(2).ack(2);
+  t.peer.ack().seq(2).ts(old, 0);
+  t.peer.expect().pure_ack().seq(2).ack(2);
+  t.advance(11s);
+  EXPECT_EQ(t.stats().time_wait, 0u);
+}
+
+// And where two SYNs crossed: a SYN-ACK older than the SYN before it ends no handshake.
+TEST(Steps, simultaneous_open__syn_ack_with_an_old_timestamp__is_answered_and_changes_nothing) {
+  Trace t;
+  t.connect();
+  t.peer.expect().syn();
+  const std::uint32_t now = t.peer.ts_now();
+  t.peer.syn().mss(1460).ts(now, 0);
+  t.peer.expect().syn_ack().seq(0).ack(1);
+  t.peer.syn_ack().seq(0).ts(now - 1000, 0);
+  t.peer.expect().pure_ack().seq(1).ack(1);
+  EXPECT_EQ(t.drops(Drop::tcp_old_timestamp), 1u);
+  EXPECT_EQ(t.app.count("connect"), 0);
+  t.peer.syn_ack().seq(0).ts(now + 1, 0);
+  EXPECT_EQ(t.app.count("connect"), 1);
+}
+
 }  // namespace
 }  // namespace handfast::test
