@@ -177,5 +177,17 @@ TEST(Steps, simultaneous_open__syn_ack_with_an_old_timestamp__is_answered_and_ch
   EXPECT_EQ(t.app.count("connect"), 1);
 }
 
+// Where timestamps were agreed on, what lacks them is dropped in silence, in the window or not.
+TEST(Steps, half_open__without_timestamps_and_out_of_the_window__no_answer) {
+  Trace t;
+  t.listen();
+  t.peer.syn().mss(1460).ts(100, 0);
+  t.peer.expect().syn_ack();
+  t.peer.ack().seq(0);
+  t.peer.ack().seq(1 + 65535);
+  t.expect_nothing();
+  EXPECT_EQ(t.drops(Drop::tcp_no_timestamp), 2u);
+}
+
 }  // namespace
 }  // namespace handfast::test
