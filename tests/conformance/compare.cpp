@@ -49,7 +49,8 @@ std::string text_of(const Case& c) {
   static constexpr std::string_view acks[] = {"SND.NXT",   "SND.NXT-1",           "SND.UNA",
                                               "SND.UNA-1", "SND.UNA-MAX.SND.WND", "SND.UNA-MAX.SND.WND-1",
                                               "SND.NXT+1"};
-  static constexpr std::string_view stamps[] = {"", ", timestamp", ", newer timestamp", ", old timestamp"};
+  static constexpr std::string_view stamps[] = {"", ", timestamp", ", newer timestamp", ", late timestamp",
+                                                ", old timestamp"};
   std::string s = flags_text(c.flags) + " " + std::string{positions[static_cast<std::size_t>(c.position)]};
   if ((c.flags & ACK) != 0) s += ", ACK " + std::string{acks[static_cast<std::size_t>(c.ack)]};
   return s + ", " + std::to_string(c.text) + " bytes" +
@@ -121,7 +122,11 @@ std::string Stand::compare_emissions(const Outcome& expected) {
   for (const Emission& e : expected.emitted) wanted += text(e.flags, e.seq, e.ack) + "; ";
   for (const test::Packet& p : sent_)
     got += text(p.flags, any_seq ? 0 : p.seq, p.ack) + (p.payload.empty() ? "" : " with data") + "; ";
-  std::string wrong = difference("sent", wanted.empty() ? "nothing" : wanted, got.empty() ? "nothing" : got);
+  const bool agreed = expected.after.timestamps;
+  const bool stamped = std::ranges::all_of(
+      sent_, [agreed](const test::Packet& p) { return p.has(test::RST) || p.ts.has_value() == agreed; });
+  std::string wrong = stamped ? "" : "\n  sent without timestamps, or with";
+  wrong += difference("sent", wanted.empty() ? "nothing" : wanted, got.empty() ? "nothing" : got);
   const bool may_be_late = !expected.emitted.empty() && expected.emitted.front().late;
   if (wrong.empty() && !may_be_late && at_once != expected.emitted.size()) wrong = "\n  sent late";
   return wrong;

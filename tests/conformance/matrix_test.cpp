@@ -76,6 +76,23 @@ TEST_P(Matrix, all_256_flag_bytes__at_each_position_and_ack__as_rfc_9293_3_10_7)
   }
 }
 
+// The same eight kinds where timestamps were agreed on.
+TEST_P(Matrix, kinds_of_segment__with_each_timestamp__as_rfc_7323_and_rfc_6191) {
+  Stand stand{GetParam(), true};
+  Failures failures;
+  for (const Kind& k : kinds) {
+    each<Position>([&](Position p) {
+      each<AckPosition>([&](AckPosition a) {
+        if ((k.flags & ACK) == 0 && a != AckPosition::all) return;
+        each<Stamp>([&](Stamp stamp) {
+          failures.note(
+              stand.run({.flags = k.flags, .position = p, .ack = a, .text = k.text, .stamp = stamp}));
+        });
+      });
+    });
+  }
+}
+
 std::vector<Setup> all_setups() {
   std::vector<Setup> all;
   each<Setup>([&](Setup s) { all.push_back(s); });

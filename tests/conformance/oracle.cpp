@@ -85,6 +85,8 @@ void apply(const Row& row, const Arriving& s, const Cut& c, Outcome& o) {
   if ((row.deeds & take_syn) != 0) {
     v.irs = s.seq;
     v.rcv_nxt = s.seq + 1;
+    v.timestamps = s.has_ts;  // this side offers them
+    v.ts_recent = s.ts_val;
   }
   if ((row.deeds & take_ack) != 0) v.snd_una = s.ack;
   if ((row.deeds & take_text) != 0) take_the_text(c, o);
@@ -142,6 +144,7 @@ Facts facts_of(const Variables& v, const Arriving& s) {
   when(s.has_ts, ts_both);
   when(!s.has_ts, ts_lacks);
   when(s.has_ts && off(s.ts_val + tolerated_ticks, v.ts_recent) < 0, ts_older);
+  when(s.has_ts && off(s.ts_val, v.ts_recent) < 0, ts_before);
   when(s.has_ts && off(s.ts_val, v.ts_recent) > 0, ts_newer);
   return f;
 }

@@ -79,9 +79,10 @@ enum Fact : std::uint32_t {
   orphan = 1u << 24,
   ts_older =
       1u << 25,  ///< SEG.TSval < TS.Recent (rfc7323 5.3 R1, with the tolerance of docs/rfc-exceptions.md)
-  ts_newer = 1u << 26,  ///< SEG.TSval > TS.Recent
-  ts_both = 1u << 27,   ///< agreed on, and in the segment
-  ts_lacks = 1u << 28,  ///< agreed on, and not in the segment
+  ts_newer = 1u << 26,   ///< SEG.TSval > TS.Recent
+  ts_both = 1u << 27,    ///< agreed on, and in the segment
+  ts_lacks = 1u << 28,   ///< agreed on, and not in the segment
+  ts_before = 1u << 29,  ///< SEG.TSval < TS.Recent, by however little
 };
 using Facts = std::uint32_t;
 

@@ -61,15 +61,15 @@ constexpr Row table[] = {
     {syn_sent, 0, 0, Answer::none, end, stays, "", Drop::tcp_no_ack, "3.10.7.3 fifth: neither SYN nor RST"},
 
     // --- before 3.10.7.4: what comes again while the handshake is going on
-    {opening, syn | is_irs | passive, rst | ack, Answer::syn_ack, end, stays, "", Drop::tcp_duplicate,
-     "exceptions: SYN again: our SYN-ACK was lost, and an ACK would not replace it"},
+    {opening, syn | is_irs | passive, rst | ack, Answer::syn_ack, take_syn | end, stays, "",
+     Drop::tcp_duplicate, "exceptions: SYN again: our SYN-ACK was lost, and an ACK would not replace it"},
 
     // --- TIME-WAIT and what amends it
     {waiting, rst, 0, Answer::none, end, stays, "", Drop::tcp_time_wait,
      "rfc1337 fix 1: RST is ignored in TIME-WAIT"},
     {waiting, syn | listener | ts_newer, ack | rst | fin, Answer::syn_ack_fresh, take_syn | end,
      State::syn_received, "", Drop::none, "rfc6191 2, first: a newer timestamp opens a new connection"},
-    {waiting, syn | listener | ts_both, ack | rst | fin | seq_old | ts_older, Answer::syn_ack_fresh,
+    {waiting, syn | listener | ts_both, ack | rst | fin | seq_old | ts_before, Answer::syn_ack_fresh,
      take_syn | end, State::syn_received, "", Drop::none,
      "rfc6191 2, second: the same timestamp, a larger number"},
     {waiting, syn | listener, ack | rst | fin | ts_both | seq_old, Answer::syn_ack_fresh, take_syn | end,
@@ -81,6 +81,8 @@ constexpr Row table[] = {
      "rfc7323 3.2: without the option where it was agreed on: silently dropped"},
     {waiting, ts_older, rst, Answer::ack, end, stays, "", Drop::tcp_time_wait,
      "rfc7323 5.3 R1, in TIME-WAIT"},
+    {opening, ts_before | passive, rst, Answer::ack, end, stays, "", Drop::tcp_old_timestamp,
+     "rfc7323 5.3 R1: not acceptable; TS.Recent is the SYN's, so nothing needs tolerance"},
     {all_of_4, ts_older, rst, Answer::ack, end, stays, "", Drop::tcp_old_timestamp,
      "rfc7323 5.3 R1: not acceptable"},
 

@@ -124,6 +124,7 @@ void Stand::drain() {
       v_.snd_una = p.seq;
       v_.snd_nxt = p.seq + 1;
       right_edge_ = p.ack + p.window;
+      v_.timestamps = p.has(ACK) && p.ts.has_value();
     }
     const std::uint32_t end = p.seq + p.length();
     if (static_cast<std::int32_t>(end - v_.snd_nxt) > 0) v_.snd_nxt = end;
@@ -223,6 +224,7 @@ void Stand::open_active() {
   }
   v_.snd_una = v_.iss + 1;
   peer_sends(SYN | ACK);
+  v_.timestamps = timestamps_;
   v_.snd_una = v_.iss + 1;
   into(State::established);
 }
@@ -350,7 +352,8 @@ Arriving Stand::arriving(const Case& c) const {
   s.has_ts = c.stamp != Stamp::none;
   s.ts_val = v_.ts_recent;
   if (c.stamp == Stamp::newer) s.ts_val += 1;
-  if (c.stamp == Stamp::older) s.ts_val -= 1000;
+  if (c.stamp == Stamp::late) s.ts_val -= 16;
+  if (c.stamp == Stamp::older) s.ts_val -= 17;
   return s;
 }
 

@@ -45,7 +45,8 @@ inline constexpr std::size_t setup_count = static_cast<std::size_t>(Setup::count
 /// Where the segment begins, or what its ACK says, seen from the window or from what was sent.
 enum class Position : std::uint8_t { before, straddling, exact, next, last, beyond, count_ };
 enum class AckPosition : std::uint8_t { all, all_but_one, una, old, oldest, too_old, unsent, count_ };
-enum class Stamp : std::uint8_t { none, current, newer, older, count_ };
+/// SEG.TSval beside TS.Recent; `late` is older, but within what docs/rfc-exceptions.md tolerates.
+enum class Stamp : std::uint8_t { none, current, newer, late, older, count_ };
 
 struct Case {
   std::uint8_t flags = 0;

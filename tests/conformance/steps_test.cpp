@@ -48,8 +48,8 @@ TEST(Steps, bare_fin_beyond_a_gap__takes_no_buffer_of_the_half_that_is_kept) {
   EXPECT_EQ(t.app.count("fin"), 1);
 }
 
-// Section 3.10.7.4 second, the first of its three checks: a sequence number outside of the window, though text that it carries reaches into it:
-// silently.
+// Section 3.10.7.4 second, the first of its three checks: a sequence number outside of the window, though
+// text that it carries reaches into it: silently.
 TEST(Steps, rst_that_begins_before_the_window__is_dropped_without_an_answer) {
   Trace t;
   t.listen();
@@ -187,6 +187,52 @@ TEST(Steps, half_open__without_timestamps_and_out_of_the_window__no_answer) {
   t.peer.ack().seq(1 + 65535);
   t.expect_nothing();
   EXPECT_EQ(t.drops(Drop::tcp_no_timestamp), 2u);
+}
+
+// Deviates from section 3.10.7.3 fourth: docs/rfc-exceptions.md.
+TEST(Steps, syn_sent__syn_ack_with_data_fin_and_urgent__opens_and_takes_nothing_else) {
+  Trace t;
+  t.connect();
+  t.peer.expect().syn();
+  t.peer.syn_ack().seq(0).mss(1460).data("early").fin().urgent(3);
+  t.peer.expect().pure_ack().seq(1).ack(1);
+  EXPECT_EQ(t.state(), State::established);
+  EXPECT_EQ(t.app.events, std::vector<std::string>{"connect"});
+  t.peer.fin().seq(1).data("early");
+  EXPECT_EQ(t.app.received(), "early");
+  EXPECT_EQ(t.state(), State::close_wait);
+}
+
+// Deviates from section 3.10.7.4 fifth and seventh: docs/rfc-exceptions.md.
+TEST(Steps, time_wait__segments_in_the_window__are_answered_twice_in_half_a_second) {
+  Trace t;
+  t.listen();
+  t.peer.open();
+  t.with([](Conn& c) { c.close(); });
+  t.peer.finish_after_fin();
+  for (int half_second = 0; half_second < 2; ++half_second) {
+    t.advance(500ms);
+    t.peer.ack().seq(2).data("text");
+    t.peer.expect().pure_ack().seq(2).ack(2);
+    t.peer.ack().seq(7);
+    t.peer.expect().pure_ack().seq(2).ack(2);
+    t.peer.segment(PSH).seq(2).data("text");
+    t.expect_nothing();
+  }
+  EXPECT_EQ(t.drops(Drop::tcp_time_wait), 6u);
+  EXPECT_EQ(t.drops(Drop::tcp_challenge_limited), 2u);
+}
+
+// Deviates from section 3.10.7.4 fifth: docs/rfc-exceptions.md.
+TEST(Steps, time_wait__ack_that_is_too_old__no_answer) {
+  Trace t;
+  t.listen();
+  t.peer.open();
+  t.with([](Conn& c) { c.close(); });
+  t.peer.finish_after_fin();
+  t.peer.ack().ack(0u - 100000);
+  t.expect_nothing();
+  EXPECT_EQ(t.drops(Drop::tcp_time_wait), 1u);
 }
 
 }  // namespace
