@@ -53,7 +53,8 @@ std::string text_of(const Case& c) {
                                                 ", old timestamp"};
   std::string s = flags_text(c.flags) + " " + std::string{positions[static_cast<std::size_t>(c.position)]};
   if ((c.flags & ACK) != 0) s += ", ACK " + std::string{acks[static_cast<std::size_t>(c.ack)]};
-  return s + ", " + std::to_string(c.text) + " bytes" +
+  return s + ", " + std::to_string(static_cast<std::int32_t>(c.text)) +
+         (c.fills ? " bytes beside the window" : " bytes") +
          std::string{stamps[static_cast<std::size_t>(c.stamp)]};
 }
 

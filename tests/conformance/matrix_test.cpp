@@ -76,6 +76,20 @@ TEST_P(Matrix, all_256_flag_bytes__at_each_position_and_ack__as_rfc_9293_3_10_7)
   }
 }
 
+// Text that ends with the window, and text that goes beyond it, with and without FIN.
+TEST_P(Matrix, text_up_to_the_right_edge_and_beyond__as_rfc_9293_3_10_7) {
+  Stand stand{GetParam()};
+  Failures failures;
+  for (const std::uint8_t flags :
+       {std::uint8_t{ACK}, std::uint8_t{ACK | FIN}, std::uint8_t{FIN}, std::uint8_t{RST}}) {
+    for (const Position p : {Position::straddling, Position::exact, Position::next}) {
+      for (std::uint32_t more = 0; more < 4; ++more)
+        failures.note(stand.run({.flags = flags, .position = p, .text = more, .fills = true}));
+      failures.note(stand.run({.flags = flags, .position = p, .text = 0u - 1, .fills = true}));
+    }
+  }
+}
+
 // The same eight kinds where timestamps were agreed on.
 TEST_P(Matrix, kinds_of_segment__with_each_timestamp__as_rfc_7323_and_rfc_6191) {
   Stand stand{GetParam(), true};

@@ -19,6 +19,7 @@ constexpr std::uint32_t peer_window = 200, receive_buffer = 4096;
 
 CoreConfig config_of_stand() {
   CoreConfig config = test::small_config();
+  config.link.mtu = 9216;  // a segment may be larger than the window
   config.limits.connections = config.limits.half_open = config.limits.time_wait = 8;
   config.limits.buffer_memory = 1ull << 20;
   config.limits.send_extents = 64;
@@ -295,6 +296,7 @@ Arriving Stand::arriving(const Case& c) const {
   Arriving s;
   s.flags = c.flags;
   s.text = c.text;
+  if (c.fills) s.text += std::max(v_.rcv_wnd, 1u);
   if (s.has(URG)) s.urgent = 5;
   const std::uint32_t length = s.length();
   const std::uint32_t known =

@@ -54,6 +54,7 @@ struct Case {
   AckPosition ack = AckPosition::all;
   std::uint32_t text = 0;
   Stamp stamp = Stamp::none;
+  bool fills = false;  ///< `text` is beside what fills the window
 };
 
 class Stand {
