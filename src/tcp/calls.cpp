@@ -179,7 +179,7 @@ bool send_extent(Context& cx, Tcb& tcb, std::span<const std::byte> bytes, Owners
 void consume(Context& cx, Tcb& tcb, std::uint32_t n) {
   if (tcb.receive == nullptr || n == 0) return;
   tcb.receive->consume(cx.chunks, n);
-  const bool has_gap = !tcb.receive->beyond.empty();
+  const bool has_gap = !tcb.receive->beyond.empty() || (tcb.receive->fin_known && !has(tcb, fin_received));
   if (unread_bytes(tcb) == 0 && !has_gap) free_receive_buffer(cx, tcb);
   // A window update, once it is worth one (MUST-39): window_field() decides how much is said.
   if (!has(tcb, fin_received) && has(tcb, in_table) && window_update_is_due(cx, tcb)) {

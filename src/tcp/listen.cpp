@@ -272,6 +272,7 @@ Verdict segment_arrives_half_open(Context& cx, HalfOpen& half, std::uint64_t has
     ++cx.stats.retransmits;
     return dropped(Drop::tcp_duplicate);
   }
+  if (h.timestamps && !options.has_timestamps && !segment.has(wire::rst | wire::syn)) return dropped(Drop::tcp_no_timestamp);
   // first: sequence number, and PAWS
   const bool old_timestamp = h.timestamps && options.has_timestamps && !segment.has(wire::rst) &&
                              is_earlier(options.ts_val, h.ts_recent);
@@ -282,9 +283,9 @@ Verdict segment_arrives_half_open(Context& cx, HalfOpen& half, std::uint64_t has
     if (!segment.has(wire::rst)) send_challenge_ack(cx, half);
     return dropped(old_timestamp ? Drop::tcp_old_timestamp : Drop::tcp_out_of_window);
   }
-  if (h.timestamps && !options.has_timestamps && !segment.has(wire::rst | wire::syn)) return dropped(Drop::tcp_no_timestamp);
   // second: RST: back to LISTEN (MUST-11; rfc5961 3.2a: exactly at RCV.NXT)
   if (segment.has(wire::rst)) {
+    if (before(segment.seq, rcv_nxt)) return dropped(Drop::tcp_out_of_window);  // only what it carries was in the window
     if (segment.seq != rcv_nxt) {
       send_challenge_ack(cx, half);
       return dropped(Drop::tcp_rst_not_exact);

@@ -103,7 +103,7 @@ Step check_sequence(Arrival& a) {
       if (old && a.segment.payload_length != 0) ++a.cx.stats.duplicates;
       return answer_unacceptable(a, old ? Drop::tcp_duplicate : Drop::tcp_out_of_window);
     }
-    if (a.segment.length() != 0) {
+    if (a.segment.length() != 0 && !a.segment.has(wire::rst)) {
       set(a.tcb, ack_now);
       mark_dirty(a.cx, a.tcb);
       a.verdict.drop = Drop::tcp_window_full;
@@ -135,6 +135,7 @@ Step check_sequence(Arrival& a) {
 // rfc5961 3.2a, 3.2b; SHLD-2: whatever it carries
 Step check_rst(Arrival& a) {
   if (!a.segment.has(wire::rst)) return Step::go_on;
+  if (before(a.segment.seq, a.tcb.rcv_nxt)) return drop(a, Drop::tcp_duplicate);  // only what it carries was in the window
   if (a.segment.seq != a.tcb.rcv_nxt) return challenge(a, Drop::tcp_rst_not_exact);
   ++a.cx.stats.resets_in;
   switch (a.tcb.state) {
@@ -513,6 +514,24 @@ void in_order_text(Arrival& a) {
   mark_dirty(cx, tcb);
 }
 
+/// A FIN beyond a gap with no text of its own: kept (SHLD-31), or else who lost the text before it would wait for a
+/// time-out of the FIN as well.
+void out_of_order_fin(Arrival& a) {
+  Context& cx = a.cx;
+  Tcb& tcb = a.tcb;
+  a.fin = false;
+  set(tcb, ack_now);
+  mark_dirty(cx, tcb);
+  if (has(tcb, orphan)) return;  // what is missing will not be read
+  const bool scarce = tcb.receive == nullptr && cx.receive_buffers.in_use() >= cx.receive_buffers.capacity() / 2;
+  if (scarce || receive_buffer_of(cx, tcb, tcb.rcv_nxt) == nullptr) {
+    a.verdict.drop = Drop::tcp_no_memory;
+    return;
+  }
+  tcb.receive->fin_known = true;
+  tcb.receive->fin_seq = a.seq;
+}
+
 // SHLD-31, MAY-13
 void out_of_order_text(Arrival& a) {
   Context& cx = a.cx;
@@ -547,7 +566,10 @@ Step process_text(Arrival& a) {
     case State::close_wait:
     case State::closing:
     case State::last_ack:
-      a.fin = false;  // after the peer's FIN there is none
+      // deviates: a second FIN is not acknowledged, there is nothing behind the first. Pinned by
+      // Steps.text_and_fin_behind_the_peers_fin__are_ignored_and_counted.
+      if (!a.data.empty() || a.fin) [[unlikely]] a.verdict.drop = Drop::tcp_out_of_window;
+      a.fin = false;
       return Step::go_on;
     case State::closed:
     case State::listen:
@@ -557,11 +579,7 @@ Step process_text(Arrival& a) {
       HF_ASSERT(false);
   }
   if (a.data.empty()) {
-    if (a.fin && a.seq != tcb.rcv_nxt) {
-      set(tcb, ack_now);  // a FIN beyond a gap: wait for what is between
-      mark_dirty(a.cx, tcb);
-      a.fin = false;
-    }
+    if (a.fin && a.seq != tcb.rcv_nxt) out_of_order_fin(a);
     return Step::go_on;
   }
   if (has(tcb, orphan)) {
@@ -713,6 +731,7 @@ void syn_sent(Arrival& a) {
 bool is_known_syn_ack(Arrival& a) {
   constexpr std::uint8_t control = wire::syn | wire::ack | wire::rst | wire::fin;
   if (a.segment.seq != a.tcb.irs || (a.segment.flags & control) != (wire::syn | wire::ack)) return false;
+  if (paws_rejects(a.cx, a.tcb, a.segment, a.options)) return false;
   a.data = {};
   return true;
 }

@@ -3,6 +3,7 @@
 #include "tcp/lifetime.hpp"
 #include "tcp/output.hpp"
 #include "tcp/segment_arrives.hpp"
+#include "tcp/timestamps.hpp"
 
 namespace handfast::tcp {
 namespace {
@@ -61,14 +62,19 @@ TimeWaitVerdict segment_arrives_time_wait(Context& cx, std::uint32_t index, cons
     answer(cx, entry);
     return dropped(Drop::tcp_time_wait);
   }
-  if (segment.has(wire::fin) && segment.seq + segment.length() == entry.rcv_nxt) {
+  const bool has_ack = segment.has(wire::ack), acks_unsent = has_ack && after(segment.ack, entry.snd_nxt);
+  const bool ends_in_fin = segment.has(wire::fin) && segment.seq + segment.length() == entry.rcv_nxt;
+  const bool is_old = entry.timestamps && options.has_timestamps && is_earlier(options.ts_val + paws_slack, entry.ts_recent);
+  if (ends_in_fin && has_ack && !acks_unsent && !is_old && !segment.has(wire::syn)) {
     // The peer's FIN again: our last ACK was lost. Acknowledge it and restart 2MSL.
     send_time_wait_ack(cx, entry);
     cx.time_waits.restart(index, cx.now + 2 * cx.config.tcp.msl);
     return dropped(Drop::tcp_duplicate);
   }
-  // A bare ACK where one is expected needs no answer; anything else is out of step.
-  if (segment.length() == 0 && segment.seq == entry.rcv_nxt) return dropped(Drop::tcp_time_wait);
+  // A bare ACK where one is expected needs no answer; anything else is out of step, of what was never sent above all
+  // (rfc9293 3.5.2, group 3).
+  const bool is_in_step = segment.length() == 0 && segment.seq == entry.rcv_nxt;
+  if (is_in_step && !acks_unsent && !is_old) return dropped(Drop::tcp_time_wait);
   answer(cx, entry);
   return dropped(Drop::tcp_time_wait);
 }
