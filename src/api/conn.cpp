@@ -39,13 +39,7 @@ Core& Conn::core() const { return shard_->core(); }
 
 std::size_t Conn::send(std::span<const std::byte> bytes) { return tcp::send_copy(shard_->tcp(), *tcb_, bytes); }
 
-std::size_t Conn::send_static(std::span<const std::byte> bytes) {
-  tcp::Context& cx = shard_->tcp();
-  const auto n = std::min<std::size_t>(bytes.size(), tcp::writable(cx, *tcb_));
-  const bool taken = n != 0 && tcp::send_extent(cx, *tcb_, bytes.first(n), tcp::Ownership::caller, nullptr, nullptr);
-  if (n < bytes.size() && !is_over(*tcb_)) tcp::set(*tcb_, tcp::want_writable);
-  return taken ? n : 0;
-}
+std::size_t Conn::send_static(std::span<const std::byte> bytes) { return tcp::send_in_place(shard_->tcp(), *tcb_, bytes); }
 
 bool Conn::send_ref(std::span<const std::byte> bytes, void* ctx, Release release) {
   return tcp::send_extent(shard_->tcp(), *tcb_, bytes, tcp::Ownership::callback, ctx, release);

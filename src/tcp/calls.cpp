@@ -19,23 +19,8 @@ namespace handfast::tcp {
 namespace {
 
 bool takes_data(const Tcb& tcb) {
-  if (has(tcb, fin_queued | ended | orphan)) return false;
-  switch (tcb.state) {
-    case State::syn_sent:
-    case State::syn_received:
-    case State::established:
-    case State::close_wait:
-      return true;
-    case State::closed:
-    case State::listen:
-    case State::fin_wait_1:
-    case State::fin_wait_2:
-    case State::closing:
-    case State::last_ack:
-    case State::time_wait:
-      break;
-  }
-  return false;
+  constexpr std::uint16_t states = detail::to_bits(State::syn_sent, State::syn_received, State::established, State::close_wait);
+  return !has(tcb, fin_queued | ended | orphan) && (states >> static_cast<unsigned>(tcb.state) & 1) != 0;
 }
 
 void append(Tcb& tcb, Extent* extent) {
@@ -156,13 +141,10 @@ std::uint32_t send_copy(Context& cx, Tcb& tcb, std::span<const std::byte> bytes)
   return static_cast<std::uint32_t>(taken);
 }
 
-bool send_extent(Context& cx, Tcb& tcb, std::span<const std::byte> bytes, Ownership ownership, void* owner,
-                 void (*release)(void*, std::span<const std::byte>)) {
-  if (bytes.empty()) return false;
-  if (bytes.size() > writable(cx, tcb)) {
-    if (takes_data(tcb)) set(tcb, want_writable);
-    return false;
-  }
+namespace {
+/// An extent with `bytes`, which fit, at the end of the queue. False: there is none.
+bool queue_extent(Context& cx, Tcb& tcb, std::span<const std::byte> bytes, Ownership ownership, void* owner,
+                  void (*release)(void*, std::span<const std::byte>)) {
   Extent* extent = cx.extents.allocate();
   if (extent == nullptr) {
     set(tcb, want_writable);
@@ -174,6 +156,23 @@ bool send_extent(Context& cx, Tcb& tcb, std::span<const std::byte> bytes, Owners
   tcb.send_queued += extent->length;
   mark_dirty(cx, tcb);
   return true;
+}
+}  // namespace
+
+bool send_extent(Context& cx, Tcb& tcb, std::span<const std::byte> bytes, Ownership ownership, void* owner,
+                 void (*release)(void*, std::span<const std::byte>)) {
+  if (bytes.empty()) return false;
+  if (bytes.size() > writable(cx, tcb)) {
+    if (takes_data(tcb)) set(tcb, want_writable);
+    return false;
+  }
+  return queue_extent(cx, tcb, bytes, ownership, owner, release);
+}
+
+std::size_t send_in_place(Context& cx, Tcb& tcb, std::span<const std::byte> bytes) {
+  const std::size_t n = std::min<std::size_t>(bytes.size(), writable(cx, tcb));
+  if (n < bytes.size() && !has(tcb, ended)) set(tcb, want_writable);
+  return n != 0 && queue_extent(cx, tcb, bytes.first(n), Ownership::caller, nullptr, nullptr) ? n : 0;
 }
 
 void consume(Context& cx, Tcb& tcb, std::uint32_t n) {

@@ -18,6 +18,8 @@ namespace handfast::tcp {
 [[nodiscard]] std::uint32_t writable(const Context& cx, const Tcb& tcb);
 /// SEND, copied: as much as fits the send buffer and the shard's memory.
 std::uint32_t send_copy(Context& cx, Tcb& tcb, std::span<const std::byte> bytes);
+/// SEND of bytes that stay where they are as long as the core lives: as many as fit the send buffer. Says how many.
+std::size_t send_in_place(Context& cx, Tcb& tcb, std::span<const std::byte> bytes);
 /// SEND, by reference. All or nothing; a partial take is the caller's to ask for.
 bool send_extent(Context& cx, Tcb& tcb, std::span<const std::byte> bytes, Ownership ownership, void* owner,
                  void (*release)(void*, std::span<const std::byte>));

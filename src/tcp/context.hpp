@@ -80,6 +80,8 @@ struct Context {
     return time_waits[index].key;
   }
 
+  void note_dirty(std::uint32_t index);
+
   const CoreConfig config;
   const std::uint16_t local_mss;        // what we offer in our SYNs
   const std::uint8_t rcv_wscale;        // that we offer
@@ -160,10 +162,10 @@ inline void set_dscp(Tcb& tcb, std::uint8_t dscp) {
 }
 
 /// Output is due for this connection at the end of the burst.
-inline void mark_dirty(Context& cx, Tcb& tcb) {
+[[gnu::always_inline]] inline void mark_dirty(Context& cx, Tcb& tcb) {
   if (has(tcb, dirty)) return;
   set(tcb, dirty);
-  cx.dirty.push_back(cx.tcbs.index_of(tcb));
+  cx.note_dirty(cx.tcbs.index_of(tcb));
 }
 
 /// Sets a deadline and moves the connection's timer forward if need be; later ones are found when it fires.

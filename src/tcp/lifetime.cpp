@@ -82,6 +82,8 @@ Context::Context(const CoreConfig& c, Time start)
   released.reserve(c.limits.send_extents);
 }
 
+void Context::note_dirty(std::uint32_t index) { dirty.push_back(index); }
+
 Tcb* new_tcb(Context& cx, const FlowKey& key) {
   const std::uint32_t index = cx.tcbs.allocate();
   if (index == npos) return nullptr;
@@ -140,9 +142,9 @@ void end_connection(Context& cx, Tcb& tcb, CloseReason reason) {
   if (is_fast_opened(tcb)) leave_fast_open(cx, tcb, reason == CloseReason::reset_by_peer);
   leave_table(cx, tcb);
   stop_timers(cx, tcb);
-  free_send_queue(cx, tcb);
-  if (!has(tcb, judging)) free_receive_buffer(cx, tcb);  // else the application is looking at it
-  free_flight(cx, tcb);
+  if (tcb.send_head != nullptr) free_send_queue(cx, tcb);
+  if (tcb.receive != nullptr && !has(tcb, judging)) free_receive_buffer(cx, tcb);  // else the application is looking at it
+  if (tcb.flight != nullptr) free_flight(cx, tcb);
   if (has(tcb, mss_unsettled)) release_path_search(cx, tcb);
   if (tcb.state != State::closed) set_state(tcb, State::closed);
   set(tcb, ended);

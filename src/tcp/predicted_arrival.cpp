@@ -34,7 +34,7 @@ bool is_predicted_state(const Tcb& tcb, bool data, bool fin) {
 }
 
 /// acknowledge(), with nothing but `ack` new: at most one segment was out.
-void acknowledge(Context& cx, Tcb& tcb, Seq ack, std::uint32_t bytes, Verdict& verdict) {
+[[gnu::always_inline]] inline void acknowledge(Context& cx, Tcb& tcb, Seq ack, std::uint32_t bytes, Verdict& verdict) {
   if (distance(tcb.iss, ack) < distance(tcb.iss, tcb.snd_una)) ++tcb.send_wraps;
   if (ack == tcb.snd_nxt && has(tcb, rtt_timing)) [[likely]] {
     clear(tcb, rtt_timing);
@@ -56,7 +56,7 @@ void acknowledge(Context& cx, Tcb& tcb, Seq ack, std::uint32_t bytes, Verdict& v
 }
 
 /// in_order_text()
-void take_text(Context& cx, Tcb& tcb, const wire::Segment& segment, Verdict& verdict) {
+[[gnu::always_inline]] inline void take_text(Context& cx, Tcb& tcb, const wire::Segment& segment, Verdict& verdict) {
   const std::uint32_t length = segment.payload_length;
   const Seq before_text = tcb.rcv_nxt;
   verdict.data = segment.payload;
@@ -69,7 +69,7 @@ void take_text(Context& cx, Tcb& tcb, const wire::Segment& segment, Verdict& ver
 }
 
 /// process_fin()
-void take_fin(Context& cx, Tcb& tcb, Verdict& verdict) {
+[[gnu::always_inline]] inline void take_fin(Context& cx, Tcb& tcb, Verdict& verdict) {
   tcb.rcv_nxt += 1;
   tcb.rcv_adv = max(tcb.rcv_adv, tcb.rcv_nxt);
   set(tcb, fin_received | ack_now);

@@ -468,10 +468,6 @@ bool wants_quick_ack(const Arrival& a) {
          distance(a.tcb.irs + 1, a.tcb.rcv_nxt) <= quick_ack_segments * a.tcb.rcv_mss;
 }
 
-bool has_chunks_for(const Context& cx, std::uint32_t length) {
-  return cx.chunks.capacity() - cx.chunks.in_use() >= chunks_for(length);
-}
-
 void in_order_text(Arrival& a) {
   Context& cx = a.cx;
   Tcb& tcb = a.tcb;
@@ -774,10 +770,6 @@ void otherwise(Arrival& a) {
 }
 
 }  // namespace
-
-bool has_memory_for(const Context& cx, std::uint32_t length) {
-  return has_chunks_for(cx, length) && cx.receive_buffers.in_use() < cx.receive_buffers.capacity();
-}
 
 Verdict segment_arrives(Context& cx, Tcb& tcb, const wire::Segment& segment) {
   Verdict verdict;

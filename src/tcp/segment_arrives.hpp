@@ -47,7 +47,13 @@ TimeWaitVerdict segment_arrives_time_wait(Context& cx, std::uint32_t index, cons
 Verdict segment_arrives(Context& cx, Tcb& tcb, const wire::Segment& segment);
 
 /// Memory for `length` bytes that may have to wait: accepted bytes must never be lost for want of a place.
-[[nodiscard]] bool has_memory_for(const Context& cx, std::uint32_t length);
+[[nodiscard]] inline bool has_chunks_for(const Context& cx, std::uint32_t length) {
+  return cx.chunks.capacity() - cx.chunks.in_use() >= chunks_for(length);
+}
+/// And a buffer for a connection that has none.
+[[nodiscard]] inline bool has_memory_for(const Context& cx, std::uint32_t length) {
+  return has_chunks_for(cx, length) && cx.receive_buffers.in_use() < cx.receive_buffers.capacity();
+}
 
 /// Keeps bytes that the application did not take, [rcv_nxt - bytes, rcv_nxt). Room was made sure of before they were
 /// accepted; false when the application's callback has used it up since: the stream is broken then.
