@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "fixture.hpp"
+#include "shard/frames.hpp"
 #include "tcp/secrets.hpp"
 #include "wire/bytes.hpp"
 
@@ -223,11 +224,12 @@ TEST(SecurityA, sec_A10__identification__is_zero_with_df_whatever_else_is_sent) 
   probe.source_mac = Trace::peer_mac;
   probe.destination_mac = Trace::stack_mac;
   probe.flags = ACK;
+  const auto ping = icmp_frame({Trace::peer_mac, Trace::stack_mac, Ipv4Address{10, 0, 0, 66}, Trace::stack_address}, 8, 0, 1, Bytes(8));
   for (int i = 0; i < 10000; ++i) {
     w.t.with([](Conn& c) { c.send("traffic"); });
     w.discard();
     w.peer.ack();
-    if (i % 100 == 0) w.t.inject(probe);
+    if (i % 100 == 0) w.t.inject(i % 200 == 0 ? build(probe) : ping);
     if (i % 1000 == 0) w.t.advance(1s);
     for (const auto& frame : w.t.other_frames)
       if (wire::load16(frame.data() + 12) == 0x0800) look(frame);
