@@ -131,7 +131,7 @@ struct TcpConfig {
   bool syn_cookies = true;
   /// Challenge ACKs by connection and second; 1..1000. RFC 5961 section 7.
   std::uint8_t challenge_acks_per_second = 2;
-  /// RSTs by shard and second to segments that belong to no connection; 0 is none.
+  /// RSTs by shard and second to segments that belong to no connection; 0 is none. A source address has a sixteenth of it.
   std::uint32_t resets_per_second = 1000;
 
   /// Local ports of active opens, both ends included; RFC 6056 section 3.2 (1024..65535).

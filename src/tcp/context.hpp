@@ -3,6 +3,7 @@
 // Layer: tcp. Knows nothing of listeners' handlers, of frames or of who calls.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <new>
 #include <vector>
@@ -29,6 +30,9 @@
 namespace handfast::tcp {
 
 inline constexpr std::uint32_t npos = 0xffffffff;
+/// Shares that TcpConfig::resets_per_second is divided into. A source has one of them, by a keyed hash, so that what is spent
+/// on it tells others nothing of its connections.
+inline constexpr std::uint32_t reset_shares = 16;
 
 /// A listener as the protocol sees it; the shard keeps the application's side.
 struct Listener {
@@ -124,7 +128,8 @@ struct Context {
 
   CoreStats stats;
   Time last_cookie = Time::min();       // when a cookie was last sent
-  std::uint32_t reset_second = 0, resets_in_second = 0;
+  std::uint32_t reset_second = 0;
+  std::array<std::uint32_t, reset_shares> resets_in_second{};  // by share of the limit
 };
 
 inline const FlowKey& KeyOf::operator()(std::uint32_t slot) const { return const_cast<Context*>(context)->key(slot); }

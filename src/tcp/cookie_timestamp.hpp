@@ -2,6 +2,7 @@
 // The options that a SYN cookie cannot hold ride in the low bits of TSval and come back in TSecr. Layer: tcp.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 
 #include "tcp/half_open.hpp"
@@ -20,7 +21,8 @@ inline constexpr std::uint32_t cookie_ts_mask = 0x3f;  // sack, wscale present, 
 inline void read_cookie_timestamp(std::uint32_t ts_ecr, Handshake& h) {
   h.sack = (ts_ecr & 0x20) != 0;
   h.wscale = (ts_ecr & 0x10) != 0;
-  h.snd_wscale = h.wscale ? static_cast<std::uint8_t>(ts_ecr & 0xf) : std::uint8_t{0};
+  // The echo is the peer's word, not ours: rfc7323 2.3 holds for it too.
+  h.snd_wscale = h.wscale ? std::min<std::uint8_t>(ts_ecr & 0xf, 14) : std::uint8_t{0};
 }
 
 }  // namespace handfast::tcp

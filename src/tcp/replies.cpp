@@ -112,14 +112,17 @@ wire::TcpOptions syn_options(const Context& cx, bool mine, bool wscale, bool tim
 
 std::uint16_t syn_window(const Context& cx) { return static_cast<std::uint16_t>(syn_receive_window(cx)); }
 
-bool reset_allowed(Context& cx) {
-  const std::uint32_t second = cx.now_ms / 1000;
+/// Of one limit for all, a stranger could count what is left: resets are spent by guesses that meet no connection.
+bool reset_allowed(Context& cx, const wire::Segment& cause) {
+  const std::uint32_t second = cx.now_ms / 1000, limit = cx.config.tcp.resets_per_second;
   if (second != cx.reset_second) {
     cx.reset_second = second;
-    cx.resets_in_second = 0;
+    cx.resets_in_second = {};
   }
-  if (cx.resets_in_second < cx.config.tcp.resets_per_second) {
-    ++cx.resets_in_second;
+  const std::uint32_t shares = std::clamp(limit, 1u, reset_shares);
+  const auto mine = static_cast<std::uint32_t>(siphash13(cx.secrets.cookie, cause.flow.remote_address, shares) % shares);
+  if (cx.resets_in_second[mine] < limit / shares + (mine < limit % shares ? 1 : 0)) {
+    ++cx.resets_in_second[mine];
     return true;
   }
   count(cx, Drop::tcp_rst_rate_limited);
@@ -291,7 +294,7 @@ void send_reset(Context& cx, HalfOpen& half) {
 }
 
 void send_reset_for(Context& cx, const wire::Segment& segment) {
-  if (segment.has(wire::rst) || !reset_allowed(cx)) return;
+  if (segment.has(wire::rst) || !reset_allowed(cx, segment)) return;
   // rfc9293 3.10.7.1: with an ACK the reset takes its number; without, it acknowledges what came.
   if (segment.has(wire::ack))
     send_bare_reset(cx, segment, segment.ack, Seq{}, wire::rst);
@@ -300,7 +303,7 @@ void send_reset_for(Context& cx, const wire::Segment& segment) {
 }
 
 void send_reset_at_ack(Context& cx, const wire::Segment& segment) {
-  if (segment.has(wire::rst) || !reset_allowed(cx)) return;
+  if (segment.has(wire::rst) || !reset_allowed(cx, segment)) return;
   send_bare_reset(cx, segment, segment.ack, Seq{}, wire::rst);
 }
 

@@ -78,10 +78,11 @@ void answer_duplicate(Arrival& a) {
 }
 
 /// A segment that cannot be accepted is answered by an ACK (MUST-62...); one with data always, since its sender waits for
-/// it, one without at most as often as a challenge, so that two ends out of step do not answer each other for ever.
+/// it, one without at most as often as a challenge, so that two ends out of step do not answer each other for ever. A SYN
+/// is challenged whatever comes with it (rfc5961 4.2, 7).
 Step answer_unacceptable(Arrival& a, Drop reason) {
   if (a.segment.has(wire::rst)) return drop(a, reason);
-  if (a.segment.payload_length != 0 || a.segment.has(wire::fin)) {
+  if ((a.segment.payload_length != 0 || a.segment.has(wire::fin)) && !a.segment.has(wire::syn)) {
     note_duplicate(a);  // of PAWS as well (rfc2883 4.3)
     answer_duplicate(a);
     return drop(a, reason);

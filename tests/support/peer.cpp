@@ -406,8 +406,10 @@ std::unique_ptr<Peer> Trace::another_peer(Port port, Ipv4Address address) {
 
 void Trace::inject(std::span<const std::byte> frame, bool poll_now) {
   recorder_.note(now_, frame);
+  if (around_inject) around_inject(false);
   EXPECT_TRUE(stack_->receive(frame));
   if (poll_now) poll();
+  if (around_inject) around_inject(true);
 }
 
 /// ARP requests for any address of the network but the stack's own.

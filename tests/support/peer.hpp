@@ -184,6 +184,7 @@ class Trace {
   App app;
   HandlerRef handler;
   bool answer_arp = true;
+  std::function<void(bool is_over)> around_inject;  ///< called before and after each frame that a test sends
   std::vector<std::vector<std::byte>> other_frames;  ///< that were neither TCP to a peer nor answered ARP
   static constexpr MacAddress stack_mac{{0x02, 0x68, 0x66, 0, 0, 1}};
   static constexpr MacAddress peer_mac{{0x02, 0, 0, 0, 0, 2}};

@@ -316,10 +316,11 @@ TEST(Reset, listen__every_flag_combination__by_the_book) {
 TEST(Reset, sec_C3__ack_flood_to_closed_ports__bounded_by_second) {
   CoreConfig config = small_config();
   config.tcp.resets_per_second = 50;
+  config.limits.neighbours = 512;
   Trace t{config};
   for (int i = 0; i < 5000; ++i) {
     Packet p;
-    p.source = {Trace::peer_address, static_cast<Port>(1024 + i)};
+    p.source = {Ipv4Address{Trace::peer_address.value + static_cast<std::uint32_t>(i) % 200}, static_cast<Port>(1024 + i)};
     p.destination = {Trace::stack_address, 9999};
     p.source_mac = Trace::peer_mac;
     p.destination_mac = Trace::stack_mac;
