@@ -200,6 +200,9 @@ void World::attack() {
                                 0,
                                 static_cast<std::uint8_t>(attacks_.below(64))};
   forged.flags = flags[attacks_.below(8)];
+  // A SYN to who has just sent one makes a simultaneous open of it (rfc9293 3.10.7.3): nothing tells it from a real one.
+  if (plan_.forced && forged.has(test::SYN) && !forged.has(test::ACK) && forged.source.port == served_port)
+    forged.flags = test::RST;
   if (forged.has(test::ACK)) forged.ack = static_cast<std::uint32_t>(attacks_.next());
   forged.window = static_cast<std::uint16_t>(attacks_.next());
   if (attacks_.below(2) == 0) forged.payload.assign(attacks_.below(1400), 'x');

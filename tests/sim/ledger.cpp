@@ -73,8 +73,17 @@ void Ledger::fail(std::string what) {
 }
 
 std::string Ledger::seen() const {
+  std::vector<std::string> lines;
+  for (const Talk& talk : talks) {
+    std::string line = talk.client.to_string() + " > " + talk.server.to_string();
+    for (const Side& side : talk.side)
+      line += " wrote " + std::to_string(side.written) + " read " + std::to_string(side.received) +
+              (side.opened ? " opened" : "") + (side.eof ? " eof " : " ") + std::string{name(side.reason)};
+    lines.push_back(line + "\n");
+  }
+  std::ranges::sort(lines);
   std::string s;
-  for (const Talk& talk : talks) s += text(talk) + "\n";
+  for (const std::string& line : lines) s += line;
   return s;
 }
 

@@ -38,6 +38,7 @@ class InsideOracle {
   void check_time_wait(Core& core, Ledger& ledger);
   std::vector<Seen> seen_;
   std::vector<Waiting> waiting_;
+  std::uint64_t looks_ = 0;
   std::uint64_t reasons_ = 0;  ///< for which TIME-WAIT may have ended early, so far
 };
 

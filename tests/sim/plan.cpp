@@ -124,6 +124,10 @@ CoreConfig draw_end(const Plan& plan, unsigned i, Rng& rng, std::uint16_t mtu) {
   limits.held_frames = 64;
   limits.paths = 8;
   limits.path_searches = 16;
+  if (plan.has(Fault::drought)) {  // so that little must be taken
+    limits.buffer_memory = 1 << 20;
+    limits.send_extents = 512;
+  }
   if (!plan.has(Fault::memory)) return config;
   limits.connections = 1 + rng.below(12);
   limits.half_open = rng.below(4);
@@ -172,8 +176,9 @@ Exchange draw_exchange(const Plan& plan, Rng rng) {
   if (rng.below(5) == 0) x.local_port = static_cast<Port>(5000 + rng.below(3));
   // Where cookies are all that an end remembers, an old connection's last segment could open the next one's
   // twin.
-  if ((plan.faults & (mask(Fault::memory) | mask(Fault::listener) | mask(Fault::crash))) != 0)
-    x.local_port = 0;
+  const bool twins = (plan.faults & (mask(Fault::memory) | mask(Fault::listener) | mask(Fault::crash) |
+                                     mask(Fault::drought) | mask(Fault::drain))) != 0;
+  if (twins || plan.forced) x.local_port = 0;
   // A cookie serves the connections after the one that brought it.
   x.fast_open = plan.seed % 4 == 0 ? rng.below(3) != 0 : rng.below(10) == 0;
   if (rng.below(2) == 0) x.congestion = static_cast<CongestionControl>(rng.below(congestion_control_count));
@@ -217,7 +222,7 @@ Exchange draw_exchange(const Plan& plan, Rng rng) {
     x.turns = x.fast_open = false;
     x.local_port = static_cast<Port>(6000 + rng.below(4));
   }
-  if (x.simultaneous || x.with_itself) x.reopen = 0;
+  if (x.simultaneous || x.with_itself || twins || plan.forced) x.reopen = 0;
   for (unsigned i = 0; i < 2; ++i) {
     if (x.turns && x.habits[i].read == Habits::Read::one_by_one) x.habits[i].read = Habits::Read::sips;
     if (x.habits[i].read != Habits::Read::one_by_one) continue;
@@ -248,6 +253,7 @@ Plan draw_plan(std::uint64_t seed, const Choice& choice) {
   plan.seed = seed;
   const std::uint32_t drawn = choice.force.value_or(draw_faults(aspect(seed, 0)));
   // By the seed, not by what was taken away: the rest stays as it is.
+  plan.forced = choice.force.has_value();
   plan.orderly = choice.force || (drawn & ~orderly_faults) == 0;
   plan.faults = drawn & ~choice.without & choice.only.value_or(~0u);
   Rng rng = aspect(seed, 1);

@@ -100,6 +100,7 @@ struct Plan {
   std::uint64_t seed = 0;
   std::uint32_t faults = 0;
   bool orderly = false;  ///< every connection must end well
+  bool forced = false;   ///< Choice::force: two such plans of a seed differ in their faults alone
   Time start;
   Duration chaos{};
   std::vector<CoreConfig> ends;

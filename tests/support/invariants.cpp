@@ -4,7 +4,6 @@
 #include "support/invariants.hpp"
 
 #include <algorithm>
-#include <vector>
 
 #include "shard/shard.hpp"
 #include "tcp/fast_open.hpp"
@@ -40,7 +39,7 @@ struct Held {
 };
 
 /// I5: sorted, disjoint, above rcv_nxt, inside the window, within the caps.
-std::string check_receive(const Tcb& tcb, const Context& cx, Held& held) {
+std::string check_receive(const Tcb& tcb, Held& held) {
   if (tcb.receive == nullptr) return {};
   const tcp::ReceiveBuffer& buffer = *tcb.receive;
   Seq edge = tcb.rcv_nxt;
@@ -71,7 +70,6 @@ std::string check_receive(const Tcb& tcb, const Context& cx, Held& held) {
     const auto* inner = reinterpret_cast<const tcp::Chunk* const*>(middle->bytes.data());
     for (std::size_t i = 0; i < tcp::chunk_bytes / sizeof inner; ++i) held.chunks += inner[i] != nullptr ? 1 : 0;
   }
-  static_cast<void>(cx);
   return {};
 }
 
@@ -175,7 +173,7 @@ std::string check_connection(const Tcb& tcb, const Context& cx, Held& held) {
   held.in_table += has(tcb, tcp::in_table) ? 1 : 0;
   held.pending += has(tcb, tcp::accept_pending) ? 1 : 0;
   held.path_searches += tcp::rare(tcb).path_search != tcp::npos ? 1 : 0;
-  std::string why = check_receive(tcb, cx, held);
+  std::string why = check_receive(tcb, held);
   if (why.empty()) why = check_send(tcb, held);
   if (why.empty()) why = check_scoreboard(tcb, held);
   if (!why.empty() || has(tcb, tcp::ended) || !has(tcb, tcp::in_table)) return why;
@@ -187,23 +185,23 @@ std::string check_connection(const Tcb& tcb, const Context& cx, Held& held) {
   return why;
 }
 
-/// I18, I19, I23, of half-open connections; they hold nothing but a timer.
-std::string check_half_open(const Context& cx, const std::vector<std::uint32_t>& by_listener) {
-  std::uint32_t timers = 0, live = 0;
-  std::vector<std::uint32_t> counted(cx.listeners.size());
-  for (std::uint32_t i = 0; i < cx.half_opens.high_water(); ++i) {
-    const tcp::HalfOpen& half = cx.half_opens[i];
-    if ((half.generation & 1) == 0) continue;
-    const std::uint32_t slot = tcp::FlowSlot::make(tcp::FlowKind::half_open, i);
-    if (cx.flows.find(cx.hasher(half.key), half.key) != slot) continue;  // drained by a test, or see the sum
-    ++live;
-    if (!half.timer.armed()) return "I18 SYN-RECEIVED without a timer";
-    ++timers;
-    ++counted[half.listener];
+/// I18, I20, I23, I24, of half-open connections; they hold nothing but a timer.
+std::string check_half_open(const Context& cx) {
+  std::uint32_t live = 0;
+  for (const tcp::Listener& listener : cx.listeners) {
+    std::uint32_t counted = 0;
+    for (std::uint32_t i = listener.half_open_head; i != tcp::npos; i = cx.half_opens[i].list_next) {
+      const tcp::HalfOpen& half = cx.half_opens[i];
+      if (++counted > listener.half_open || (half.generation & 1) == 0) break;
+      if (cx.flows.find(cx.hasher(half.key), half.key) != tcp::FlowSlot::make(tcp::FlowKind::half_open, i))
+        return "I12 I23 a half-open connection is not found by its own key";
+      if (!half.timer.armed()) return "I18 SYN-RECEIVED without a timer";
+    }
+    if (counted != listener.half_open) return "I24 half-open connections of a listener" + numbers(counted, listener.half_open);
+    live += counted;
   }
-  if (timers != cx.half_open_wheel.size()) return "I20 half-open timers" + numbers(timers, cx.half_open_wheel.size());
-  for (std::size_t i = 0; i < counted.size(); ++i)
-    if (counted[i] != by_listener[i]) return "I24 half-open connections of a listener" + numbers(counted[i], by_listener[i]);
+  if (live != cx.half_open_wheel.size()) return "I20 half-open timers" + numbers(live, cx.half_open_wheel.size());
+  if (cx.stats.half_open != live) return "I24 half-open connections" + numbers(live, cx.stats.half_open);
   return {};
 }
 
@@ -225,21 +223,19 @@ std::string check_time_wait(const Context& cx) {
 
 /// I24: what listeners count is what there is.
 std::string check_listeners(const Context& cx, const Held& held) {
-  std::uint32_t waiting = 0, early = 0, half_open = 0;
+  std::uint32_t waiting = 0, early = 0;
   for (const tcp::Listener& listener : cx.listeners) {
     std::uint32_t queued = 0;
     for (std::uint32_t i = listener.accept_head; i != tcp::npos; i = cx.tcbs[i].next_free)
       if (++queued > listener.waiting) return "I24 the accept queue is longer than its count";
     if (queued != listener.waiting) return "I24 the accept queue" + numbers(queued, listener.waiting);
     waiting += listener.waiting;
-    half_open += listener.half_open;
     early += listener.fast_open_pending;
     if (listener.open && (listener.waiting > listener.backlog || listener.half_open > listener.backlog))
       return "I25 more wait than the backlog allows";
   }
   if (waiting != held.pending) return "I24 connections that wait for accept" + numbers(held.pending, waiting);
   if (early != held.early) return "I24 Fast Open connections" + numbers(held.early, early);
-  if (cx.stats.half_open != half_open) return "I24 half-open connections" + numbers(half_open, cx.stats.half_open);
   return {};
 }
 
@@ -260,6 +256,8 @@ std::string check_pools(const Context& cx, const Held& held, const Withheld& out
   if (cx.path_searches.size() != held.path_searches + out.path_searches)
     return "I22 path searches" + numbers(held.path_searches + out.path_searches, cx.path_searches.size());
   if (cx.tcb_wheel.size() != held.timers) return "I20 timers" + numbers(held.timers, cx.tcb_wheel.size());
+  if (cx.half_opens.size() != cx.stats.half_open + out.half_open)
+    return "I23 half-open connections" + numbers(cx.stats.half_open, cx.half_opens.size());
   const std::uint32_t entries = held.in_table + cx.half_opens.size() - out.half_open + cx.time_waits.size();
   if (cx.flows.size() != entries) return "I23 the flow table" + numbers(entries, cx.flows.size());
   return {};
@@ -267,7 +265,7 @@ std::string check_pools(const Context& cx, const Held& held, const Withheld& out
 
 }  // namespace
 
-std::string broken_invariant(Core& core, const Withheld& withheld) {
+std::string broken_invariant(Core& core, const Withheld& withheld, bool buckets) {
   const Context& cx = core.shard().tcp();
   Held held;
   for (std::uint32_t i = 0; i < cx.tcbs.high_water(); ++i) {
@@ -281,11 +279,11 @@ std::string broken_invariant(Core& core, const Withheld& withheld) {
     tcp::check_invariants(cx, tcb);
     if (const std::string why = check_connection(tcb, cx, held); !why.empty()) return why + ": " + who(tcb);
   }
-  std::vector<std::uint32_t> by_listener;
-  for (const tcp::Listener& listener : cx.listeners) by_listener.push_back(listener.half_open);
-  for (const std::string& why : {check_half_open(cx, by_listener), check_time_wait(cx), check_listeners(cx, held),
-                                 check_pools(cx, held, withheld)})
-    if (!why.empty()) return why;
+  std::string why = check_half_open(cx);
+  if (why.empty()) why = check_time_wait(cx);
+  if (why.empty()) why = check_listeners(cx, held);
+  if (why.empty()) why = check_pools(cx, held, withheld);
+  if (!why.empty() || !buckets) return why;
   const auto hash_of = [&cx](std::uint32_t slot) { return cx.hasher(const_cast<Context&>(cx).key(slot)); };
   return cx.flows.invariants(hash_of) ? std::string{} : "I23 the flow table's buckets are not in order";
 }
