@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // handfast-sim: runs seeds, prints what they did, and for each failure the command that replays it. Layer: simulator.
+#include <malloc.h>
 #include <sys/mman.h>
 
 #include <chrono>
@@ -17,6 +18,9 @@ int main_of(int argc, char** argv) {
   if (argc == 2 && (std::string_view{argv[1]} == "--help" || std::string_view{argv[1]} == "-h"))
     return print_usage(), 0;
   if (!parse(argc, argv, options)) return 2;
+  // Every seed makes and ends a few hosts: their tables' pages are kept for the next.
+  ::mallopt(M_MMAP_THRESHOLD, 64 << 20);
+  ::mallopt(M_TRIM_THRESHOLD, 256 << 20);
   if (options.allocations) return sweep_allocations(options) == 0 ? 0 : 1;
   void* shared = ::mmap(nullptr, sizeof(Progress), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   if (shared == MAP_FAILED) return 2;

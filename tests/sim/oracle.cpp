@@ -60,7 +60,8 @@ void InsideOracle::check_progress(const tcp::Tcb& tcb, Seen& seen, Ledger& ledge
   // rfc5681 3.2 (4): without SACK each duplicate ACK says that one more has left the network.
   if (!has(tcb, tcp::sack_enabled)) pipe -= std::min(pipe, std::uint32_t{tcb.dup_acks} * tcb.snd_mss);
   const Seen now{tcb.generation,    tcb.rcv_nxt.raw(), tcb.rcv_adv.raw(), tcb.snd_una.raw(),
-                 tcb.snd_nxt.raw(), pipe,              tcb.cwnd,          tcb.state};
+                 tcb.snd_nxt.raw(), pipe,              tcb.cwnd,          flight != nullptr ? flight->lost : 0,
+                 tcb.state};
   if (seen.generation != now.generation || seen.state != now.state) {
     const State before = seen.generation == now.generation ? seen.state : State::closed;
     ++seen_transitions()[static_cast<std::size_t>(before)][static_cast<std::size_t>(now.state)];
@@ -75,8 +76,12 @@ void InsideOracle::check_progress(const tcp::Tcb& tcb, Seen& seen, Ledger& ledge
     if (after(seen.snd_una, now.snd_una) || after(seen.snd_nxt, now.snd_nxt))
       ledger.fail("I1 the send sequence went back");
     // I7: what is new leaves within the window of before or of now, but for probes of the tail and limited transmit.
+    // What had been taken for lost, and was not, comes on top; so does a tail loss probe of new data, whatever is out
+    // (rfc8985 7.3).
+    const bool probes = flight != nullptr && flight->tlp_out && now.snd_nxt - seen.snd_nxt <= tcb.snd_mss;
     const std::uint32_t room = std::max(seen.cwnd, now.cwnd) + 4u * tcb.snd_mss;
-    if (after(now.snd_nxt, seen.snd_nxt) && pipe > room && pipe > seen.pipe && !has(tcb, tcp::probe_out))
+    if (after(now.snd_nxt, seen.snd_nxt) && pipe > room + seen.lost && pipe > seen.pipe && !probes &&
+        !has(tcb, tcp::probe_out))
       ledger.fail("I7 " + std::to_string(pipe) + " bytes in flight with a window of " + std::to_string(room));
   }
   seen = now;

@@ -27,7 +27,7 @@ class InsideOracle {
 
  private:
   struct Seen {
-    std::uint32_t generation = 0, rcv_nxt = 0, rcv_adv = 0, snd_una = 0, snd_nxt = 0, pipe = 0, cwnd = 0;
+    std::uint32_t generation = 0, rcv_nxt = 0, rcv_adv = 0, snd_una = 0, snd_nxt = 0, pipe = 0, cwnd = 0, lost = 0;
     State state = State::closed;
   };
   struct Waiting {

@@ -142,7 +142,7 @@ std::string check_waiting(const Tcb& tcb) {
       tcb.rtx_deadline == tcp::never)
     return "I18 data waits and no timer runs";
   if (is_synchronised(tcb) && has(tcb, tcp::fin_queued) && !has(tcb, tcp::fin_sent) &&
-      tcb.snd_una == tcb.snd_nxt && tcb.send_queued == 0 && !dirty)
+      tcb.snd_una == tcb.snd_nxt && tcb.send_queued == 0 && !dirty && !paced && tcb.rtx_deadline == tcp::never)
     return "I18 a FIN waits for nothing";
   if ((tcb.state == State::syn_sent || tcb.state == State::syn_received) && tcb.rtx_deadline == tcp::never)
     return "I18 a SYN without a timer";
