@@ -13,8 +13,10 @@ constexpr std::size_t most_held = 4;
 }  // namespace
 
 Side* Application::enter(Conn& c, State& s, Call call) {
+  ++calls;
   ledger_->note(std::uint64_t{end_} << 56 | static_cast<std::uint64_t>(call) << 48 |
                 std::uint64_t{s.talk} << 1 | s.side);
+  if (s.side == nobody) return nullptr;
   if (s.talk >= ledger_->talks.size()) {
     ledger_->fail("I15 callback " + std::to_string(static_cast<int>(call)) +
                   " for a connection that nobody opened");
@@ -32,6 +34,10 @@ Side* Application::enter(Conn& c, State& s, Call call) {
   if (opens) {
     side.opened = true;
     side.id = c.id();
+    side.shard = c.core().shard_index();
+    // I14: nobody is told before the peer has acknowledged our SYN, but with a Fast Open cookie.
+    if (c.state() <= handfast::State::syn_received && !talk.plan->fast_open)
+      ledger_->fail("I14 opened in " + std::string{handfast::name(c.state())} + ": " + ledger_->text(talk));
   }
   if (ledger_->failed()) return nullptr;
   const Habits& h = side.habits;
@@ -43,7 +49,11 @@ Side* Application::enter(Conn& c, State& s, Call call) {
 
 void Application::on_accept(Conn& c, State& s) {
   Talk* talk = ledger_->find(c.peer(), c.local());
-  if (talk == nullptr) return ledger_->fail("I14 accepted what nobody opened: " + c.peer().to_string());
+  if (talk == nullptr) {
+    s = {0xffffffff, nobody};
+    c.abort();
+    return ledger_->fail("I14 accepted what nobody opened: " + c.peer().to_string());
+  }
   std::uint32_t index = static_cast<std::uint32_t>(talk - ledger_->talks.data());
   if (talk->side[1].opened) {
     // A cookie's ACK, or a SYN with data, that came once more: nothing on this end remembers the first (RFC
@@ -76,7 +86,7 @@ void Application::on_connect(Conn& c, State& s) {
 void Application::start(Conn& c, Side& side, const Talk&) {
   const Habits& h = side.habits;
   if (h.nodelay) c.set_nodelay(true);
-  if (h.read == Habits::Read::not_before_the_end && !ledger_->healed) {
+  if (h.read == Habits::Read::never || (h.read == Habits::Read::not_before_the_end && !ledger_->healed)) {
     c.pause_rx();
     c.arm(500ms);
   }
@@ -85,13 +95,14 @@ void Application::start(Conn& c, Side& side, const Talk&) {
 std::size_t Application::on_data(Conn& c, State& s, const RxView& in) {
   Side* side = enter(c, s, Call::data);
   if (side == nullptr) {
+    if (s.side == nobody) return in.size();
     if (s.talk % 2 != 0 || ledger_->failed()) return 0;
     ledger_->talks[s.talk].side[s.side].received += in.size();
     return in.size();
   }
   const Talk& talk = ledger_->talks[s.talk];
   if (in.size() == 0) ledger_->fail("I15 empty data callback: " + ledger_->text(talk));
-  const std::size_t right = first_wrong(talk.salt, 1 - s.side, side->received, in.bytes());
+  const std::size_t right = first_wrong(talk.salt, talk.other(s.side), side->received, in.bytes());
   if (right != in.size())
     ledger_->fail("I10 wrong byte at " + std::to_string(side->received + right) + " of what " +
                   (s.side == 0 ? "the client" : "the server") + " reads: " + ledger_->text(talk));
@@ -100,6 +111,11 @@ std::size_t Application::on_data(Conn& c, State& s, const RxView& in) {
   switch (side->habits.read) {
     case Habits::Read::all:
     case Habits::Read::not_before_the_end:
+    case Habits::Read::never:  // what came with the SYN
+      break;
+    case Habits::Read::one_by_one:
+      take = 1;
+      if (take < in.size()) c.arm(1ms);
       break;
     case Habits::Read::some:
       take = side->rng.below(static_cast<std::uint32_t>(take) + 1);
@@ -150,7 +166,8 @@ void Application::on_peer_fin(Conn& c, State& s) {
 void Application::on_timer(Conn& c, State& s) {
   Side* side = enter(c, s, Call::timer);
   if (side == nullptr) return;
-  if (side->habits.read == Habits::Read::not_before_the_end && !ledger_->healed) {
+  if (side->habits.read == Habits::Read::never && ledger_->healed) return close(c, *side);
+  if (side->habits.read == Habits::Read::never || (side->habits.read == Habits::Read::not_before_the_end && !ledger_->healed)) {
     c.arm(500ms);
     return feed(c, s, *side);
   }
@@ -172,11 +189,14 @@ void Application::on_closed(ConnId, State& s, CloseReason reason) {
     if (!crashing && s.side != nobody) ledger_->fail("I15 closed, but never opened");
     return;
   }
+  if (s.side == nobody) return;
   Side& side = ledger_->talks[s.talk].side[s.side];
   if (side.ended) ledger_->fail("I15 closed twice: " + ledger_->text(ledger_->talks[s.talk]));
   side.ended = true;
   side.vanished = crashing;
   side.reason = reason;
+  if (draining) ledger_->talks[s.talk].drained = true;
+  if (s.side == 0 && !crashing && !draining && ended) ended(s.talk);
 }
 
 std::uint64_t Application::may_write(const Talk& talk, unsigned side) const {

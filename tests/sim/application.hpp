@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 #include "handfast/core.hpp"
@@ -36,6 +37,10 @@ class Application {
   /// send_ref's that were not released yet.
   std::uint32_t references = 0;
   bool crashing = false;  ///< what ends now vanishes with its stack
+  bool draining = false;  ///< the stack says FIN where the application did not
+  /// A client's connection has ended; called from within on_closed.
+  std::function<void(std::uint32_t talk)> ended;
+  std::uint64_t calls = 0;  ///< callbacks, for what they may make the stack say
 
  private:
   enum class Call : std::uint8_t {

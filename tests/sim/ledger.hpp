@@ -30,6 +30,7 @@ struct Side {
   std::uint64_t received = 0;
   std::uint32_t callbacks = 0, ticks = 0;
   ConnId id;
+  std::uint16_t shard = 0;
 };
 
 /// One connection that was really opened, or a second one that the server believed in (a replayed cookie).
@@ -42,7 +43,11 @@ struct Talk {
   bool haunted =
       false;  ///< there is such a second one: it may have said the rest of what the first had to say
   bool started = false;  ///< connect() said yes
+  bool drained = false;  ///< an end of it was told to stop, and closed for its application
+  std::uint32_t again = 0;  ///< how often the same two endpoints had opened one before, as Exchange::reopen asks
   Side side[2];
+  /// Who wrote what this side reads.
+  [[nodiscard]] unsigned other(unsigned number) const { return plan->with_itself ? number : 1 - number; }
 };
 
 /// Keeps the talks, and the first thing that was wrong.
@@ -56,10 +61,8 @@ class Ledger {
   [[nodiscard]] std::uint32_t open(const Exchange& plan, Endpoint client, Endpoint server,
                                    std::uint64_t seed);
 
-  /// Only the first is kept.
-  void fail(std::string what) {
-    if (failure_.empty()) failure_ = std::move(what);
-  }
+  /// Only the first is kept; where frames are garbled past all checksums, what they said proves nothing.
+  void fail(std::string what);
   [[nodiscard]] const std::string& failure() const { return failure_; }
   [[nodiscard]] bool failed() const { return !failure_.empty(); }
 
@@ -72,7 +75,11 @@ class Ledger {
   void check_end(const Plan& plan);
   [[nodiscard]] std::string text(const Talk& talk) const;
 
+  /// What the applications saw, without times: opens, bytes, ends.
+  [[nodiscard]] std::string seen() const;
+
   bool healed = false;
+  bool garbled = false;
 
  private:
   void check_end(const Plan& plan, const Talk& talk);

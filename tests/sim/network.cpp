@@ -2,7 +2,9 @@
 // The switch between the ends; see network.hpp. Layer: simulator.
 #include "sim/network.hpp"
 
+#include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "support/packet.hpp"
 #include "wire/bytes.hpp"
@@ -13,7 +15,7 @@
 namespace handfast::sim {
 namespace {
 
-constexpr Duration longest_replay = 20s;  // below every MSL of a plan
+constexpr Duration longest_replay = 29s;  // below every MSL of a plan (rfc9293 3.4.1: that is what an MSL is)
 constexpr MacAddress router_mac{{2, 0, 0, 0, 1, 1}};
 constexpr Ipv4Address router{10, 0, 0, 254};
 
@@ -37,7 +39,10 @@ Network::Network(const Plan& plan)
     : plan_(plan),
       ends_(static_cast<unsigned>(plan.ends.size())),
       weather_(aspect(plan.seed, 2)),
-      replays_(aspect(plan.seed, 3)) {
+      replays_(aspect(plan.seed, 3)),
+      garbling_(aspect(plan.seed, 10)),
+      cards_(ends_),
+      down_until_(ends_, Time::min()) {
   Rng seeds = aspect(plan.seed, 4);
   for (unsigned i = 0; i < ends_ * ends_; ++i)
     ways_.push_back(std::make_unique<emulator::Direction>(seeds.next()));
@@ -91,6 +96,8 @@ void Network::choose_targets(emulator::Rules& rules) {
 
 void Network::heal() {
   healed_ = true;
+  std::ranges::fill(down_until_, Time::min());
+  no_arp_until_ = Time::min();
   for (auto& direction : ways_) {
     direction->rules = {};
     direction->rules.delay = 1ms;
@@ -106,11 +113,49 @@ void Network::push(Time now, unsigned from, std::span<const std::byte> frame) {
     return;
   }
   const unsigned to = std::to_integer<unsigned>(frame[5]) - 1;
-  if (to < ends_ && frame[4] == std::byte{0}) send_to(now, from, to, frame);
+  if (to < ends_ && frame[4] == std::byte{0} && frame[3] == std::byte{cards_[to]}) send_to(now, from, to, frame);
+}
+
+/// Words change places, bytes change, the end is cut off or grows; half of the time with sums that are right.
+void Network::garble(std::vector<std::byte>& frame) {
+  const std::uint32_t kind = garbling_.below(5), n = 1 + garbling_.below(4);
+  if (frame.size() < 40) return;
+  const auto place = [&] { return 14 + garbling_.below(static_cast<std::uint32_t>(frame.size() - 14)); };
+  if (kind == 0) {
+    frame.resize(14 + garbling_.below(static_cast<std::uint32_t>(frame.size() - 14)));
+    return;
+  }
+  if (kind == 1) frame.resize(frame.size() + garbling_.below(64), std::byte{0x5a});
+  for (std::uint32_t i = 0; i < n; ++i) {
+    const std::size_t a = place() & ~std::size_t{1}, b = place() & ~std::size_t{1};
+    if (kind == 2 && a + 1 < frame.size() && b + 1 < frame.size()) {  // a sum does not see it
+      std::swap(frame[a], frame[b]);
+      std::swap(frame[a + 1], frame[b + 1]);
+    } else if (kind >= 3) {
+      frame[a] = static_cast<std::byte>(garbling_.next() >> 56);
+    }
+  }
+  if (garbling_.below(2) != 0 || !look_at(frame).is_tcp || frame[14] != std::byte{0x45}) return;
+  const auto length = std::to_integer<std::size_t>(frame[16]) << 8 | std::to_integer<std::size_t>(frame[17]);
+  if (length < 40 || 14 + length > frame.size()) return;
+  const std::span<std::byte> ip = std::span{frame}.subspan(14, length), tcp = ip.subspan(20);
+  wire::store16(ip.data() + 10, 0);
+  wire::store16(ip.data() + 10, static_cast<std::uint16_t>(~test::plain_sum(ip.first(20))));
+  wire::store16(tcp.data() + 16, 0);
+  const std::uint32_t pseudo = test::plain_sum(ip.subspan(12, 8)) + 6u + static_cast<std::uint32_t>(tcp.size());
+  wire::store16(tcp.data() + 16, static_cast<std::uint16_t>(~test::plain_sum(tcp, pseudo)));
 }
 
 void Network::send_to(Time now, unsigned from, unsigned to, std::span<const std::byte> frame) {
+  if (severed_ == from * ends_ + to || now < down_until_[from] || now < down_until_[to]) return;
+  const bool is_arp = frame.size() > 13 && frame[12] == std::byte{8} && frame[13] == std::byte{6};
+  if (is_arp && now < no_arp_until_) return;
   emulator::Direction& direction = way(from, to);
+  if (!healed_ && plan_.has(Fault::garble) && !is_arp && garbling_.below(20) == 0) {
+    std::vector<std::byte> other(frame.begin(), frame.end());
+    garble(other);
+    return direction.push(now, other);
+  }
   const double corrupt = direction.rules.corrupt;
   if (frame[12] != std::byte{8} || frame[13] != std::byte{0})
     direction.rules.corrupt = 0;  // only Ethernet's own sum guards ARP
@@ -128,7 +173,7 @@ void Network::say_too_big(Time now, unsigned from, std::size_t mtu, std::span<co
   constexpr std::size_t quoted = 28, message_length = 8 + quoted;
   if (frame.size() < 14 + quoted) return;
   std::vector<std::byte> answer(14 + 20 + message_length);
-  wire::write_ethernet(answer.data(), mac_of(from), router_mac, wire::ether_type_ipv4);
+  wire::write_ethernet(answer.data(), mac(from), router_mac, wire::ether_type_ipv4);
   wire::write_ipv4(answer.data() + 14, {.source = router,
                                         .destination = address_of(from),
                                         .protocol = wire::protocol_icmp,

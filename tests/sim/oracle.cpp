@@ -18,49 +18,92 @@ bool is_synchronised(const tcp::Tcb& tcb) {
          tcb.state != State::syn_received;
 }
 
+/// I13: figure 5 of RFC 9293, and CLOSED after everything. Within one poll several steps may be taken.
+bool may_become(State from, State to) {
+  using enum State;
+  static const auto reachable = [] {
+    std::array<std::array<bool, state_count>, state_count> may{};
+    const auto edge = [&may](State a, State b) { may[static_cast<std::size_t>(a)][static_cast<std::size_t>(b)] = true; };
+    for (const auto& [a, b] : {std::pair{syn_sent, established}, {syn_sent, syn_received}, {syn_received, established},
+                               {syn_received, fin_wait_1}, {established, fin_wait_1}, {established, close_wait},
+                               {fin_wait_1, fin_wait_2}, {fin_wait_1, closing}, {close_wait, last_ack}})
+      edge(a, b);
+    for (std::size_t i = 0; i < state_count; ++i) may[i][i] = may[i][static_cast<std::size_t>(closed)] = true;
+    for (std::size_t k = 0; k < state_count; ++k)
+      for (std::size_t i = 0; i < state_count; ++i)
+        for (std::size_t j = 0; j < state_count; ++j) may[i][j] = may[i][j] || (may[i][k] && may[k][j]);
+    return may;
+  }();
+  return reachable[static_cast<std::size_t>(from)][static_cast<std::size_t>(to)];
+}
+
 }  // namespace
 
-void InsideOracle::check(Core& core, Ledger& ledger) {
+std::array<std::array<std::uint64_t, state_count>, state_count>& seen_transitions() {
+  static std::array<std::array<std::uint64_t, state_count>, state_count> counts{};
+  return counts;
+}
+
+void InsideOracle::check(Core& core, const test::Withheld& withheld, Ledger& ledger) {
   tcp::Context& cx = core.shard().tcp();
+  if (std::string why = test::broken_invariant(core, withheld, looks_++ % 8 == 0); !why.empty()) ledger.fail(std::move(why));
   seen_.resize(std::max<std::size_t>(seen_.size(), cx.tcbs.high_water()));
-  std::uint32_t in_table = 0, pending = 0;
-  for (std::uint32_t i = 0; i < cx.tcbs.high_water(); ++i) {
-    const tcp::Tcb& tcb = cx.tcbs[i];
-    if ((tcb.generation & 1) == 0) continue;
-    tcp::check_invariants(cx, tcb);
-    in_table += has(tcb, tcp::in_table) ? 1 : 0;
-    pending += has(tcb, tcp::accept_pending) ? 1 : 0;
-    Seen& seen = seen_[i];
-    const Seen now{tcb.generation, tcb.rcv_nxt.raw(), tcb.rcv_adv.raw(), tcb.snd_una.raw(),
-                   tcb.snd_nxt.raw()};
-    if (seen.generation == now.generation && is_synchronised(tcb)) {
-      if (after(seen.rcv_nxt, now.rcv_nxt)) ledger.fail("I3 rcv_nxt went back");
-      if (after(seen.rcv_adv, now.rcv_adv)) ledger.fail("I4 the offered edge went back");
-      if (after(seen.snd_una, now.snd_una) || after(seen.snd_nxt, now.snd_nxt))
-        ledger.fail("I1 the send sequence went back");
+  for (std::uint32_t i = 0; i < cx.tcbs.high_water(); ++i)
+    if ((cx.tcbs[i].generation & 1) != 0) check_progress(cx.tcbs[i], seen_[i], ledger);
+  check_time_wait(core, ledger);
+}
+
+void InsideOracle::check_progress(const tcp::Tcb& tcb, Seen& seen, Ledger& ledger) {
+  const tcp::Flight* flight = tcb.flight;
+  const std::uint32_t out = distance(tcb.snd_una, tcb.snd_nxt);
+  std::uint32_t pipe = flight != nullptr ? out - flight->sacked - flight->lost + flight->resent : out;
+  // rfc5681 3.2 (4): without SACK each duplicate ACK says that one more has left the network.
+  if (!has(tcb, tcp::sack_enabled)) pipe -= std::min(pipe, std::uint32_t{tcb.dup_acks} * tcb.snd_mss);
+  const Seen now{tcb.generation,    tcb.rcv_nxt.raw(), tcb.rcv_adv.raw(), tcb.snd_una.raw(),
+                 tcb.snd_nxt.raw(), pipe,              tcb.cwnd,          flight != nullptr ? flight->lost : 0,
+                 tcb.state};
+  if (seen.generation != now.generation || seen.state != now.state) {
+    const State before = seen.generation == now.generation ? seen.state : State::closed;
+    ++seen_transitions()[static_cast<std::size_t>(before)][static_cast<std::size_t>(now.state)];
+    ledger.note(std::uint64_t{now.generation} << 32 | static_cast<std::uint64_t>(now.state));
+    if (seen.generation == now.generation && !may_become(before, now.state))
+      ledger.fail("I13 from " + std::string{handfast::name(before)} + " to " + std::string{handfast::name(now.state)});
+  }
+  const bool comparable = seen.generation == now.generation && is_synchronised(tcb) && seen.state >= State::established;
+  if (comparable) {
+    if (after(seen.rcv_nxt, now.rcv_nxt)) ledger.fail("I3 rcv_nxt went back");
+    if (after(seen.rcv_adv, now.rcv_adv)) ledger.fail("I4 the offered edge went back");
+    if (after(seen.snd_una, now.snd_una) || after(seen.snd_nxt, now.snd_nxt))
+      ledger.fail("I1 the send sequence went back");
+    // I7: what is new leaves within the window of before or of now, but for probes of the tail and limited transmit.
+    // What had been taken for lost, and was not, comes on top; so does a tail loss probe of new data, whatever is out
+    // (rfc8985 7.3).
+    const bool probes = flight != nullptr && flight->tlp_out && now.snd_nxt - seen.snd_nxt <= tcb.snd_mss;
+    const std::uint32_t room = std::max(seen.cwnd, now.cwnd) + 4u * tcb.snd_mss;
+    if (after(now.snd_nxt, seen.snd_nxt) && pipe > room + seen.lost && pipe > seen.pipe && !probes &&
+        !has(tcb, tcp::probe_out))
+      ledger.fail("I7 " + std::to_string(pipe) + " bytes in flight with a window of " + std::to_string(room));
+  }
+  seen = now;
+}
+
+/// I16: 2MSL, unless a newer SYN took the entry over, the table was full, or (where it may) a RST ended it.
+void InsideOracle::check_time_wait(Core& core, Ledger& ledger) {
+  const tcp::Context& cx = core.shard().tcp();
+  const CoreStats& stats = cx.stats;
+  const std::uint64_t reasons =
+      stats.time_wait_reused + stats.time_wait_cut_short + (cx.config.tcp.rfc1337 ? 0 : stats.resets_in);
+  std::uint64_t gone = 0;
+  if (waiting_.size() < cx.time_waits.capacity()) waiting_.resize(cx.time_waits.capacity());
+  for (std::uint32_t i = 0; i < waiting_.size(); ++i)
+    if (Waiting& entry = waiting_[i]; (entry.generation & 1) != 0 && cx.time_waits[i].generation != entry.generation) {
+      gone += cx.now < entry.expires ? 1 : 0;
+      entry = {};
     }
-    seen = is_synchronised(tcb) ? now : Seen{};
-    // I18: what could be sent, and is not, has something that will send it.
-    const bool waits =
-        is_synchronised(tcb) && tcb.send_queued != 0 && tcb.snd_una == tcb.snd_nxt && !has(tcb, tcp::dirty);
-    const bool paced = tcb.flight != nullptr && tcb.flight->pace_deadline != tcp::never;
-    if (waits && tcb.rtx_deadline == tcp::never && !paced)
-      ledger.fail("I18 data waits and no timer runs: " + tcb.key.local().to_string() + " > " +
-                  tcb.key.remote().to_string() + " " + block_text(core, core.shard().id_of(tcb)));
-  }
-  if (cx.flows.size() != in_table + cx.half_opens.size() + cx.time_waits.size())
-    ledger.fail("I23 the flow table and its blocks do not agree");
-  std::uint32_t waiting = 0, half_open = 0;
-  for (const tcp::Listener& listener : cx.listeners) {
-    waiting += listener.waiting;
-    half_open += listener.half_open;
-    if (listener.waiting > listener.backlog && listener.open)
-      ledger.fail("I25 more wait than the backlog allows");
-  }
-  if (waiting != pending)
-    ledger.fail("I24 connections that wait for accept: " + std::to_string(pending) + ", counted " +
-                std::to_string(waiting));
-  if (half_open != cx.half_opens.size()) ledger.fail("I24 half-open connections are miscounted");
+  for (std::uint32_t i = cx.time_waits.oldest(); i != tcp::TimeWaitList::npos; i = cx.time_waits[i].next)
+    waiting_[i] = {cx.time_waits[i].generation, cx.time_waits[i].expires};
+  if (gone > reasons - reasons_) ledger.fail("I16 TIME-WAIT ended before 2MSL");
+  reasons_ = reasons;
 }
 
 void check_both(Core& core, Core& other, Ledger& ledger) {
@@ -132,10 +175,11 @@ WireOracle::WireOracle(Ledger& ledger, const Plan& plan)
     : ledger_(ledger),
       plan_(plan),
       strict_((plan.faults & (mask(Fault::replay) | mask(Fault::crash) | mask(Fault::attacker) |
-                              mask(Fault::memory) | mask(Fault::listener))) == 0 &&
+                              mask(Fault::memory) | mask(Fault::listener) | mask(Fault::drought) |
+                              mask(Fault::drain) | mask(Fault::garble))) == 0 &&
               std::ranges::none_of(plan.exchanges, [](const Exchange& x) { return x.fast_open; })) {}
 
-void WireOracle::check(unsigned from, std::span<const std::byte> frame) {
+void WireOracle::check(unsigned from, std::span<const std::byte> frame, Traffic& traffic) {
   if (frame.size() < 24 || frame[12] != std::byte{8} || frame[13] != std::byte{0} ||
       frame[23] != std::byte{6})
     return;  // ARP, ICMP
@@ -146,6 +190,8 @@ void WireOracle::check(unsigned from, std::span<const std::byte> frame) {
   std::string why;
   const auto packet = test::parse_strictly(frame, why);
   if (!packet) return ledger_.fail("I27 " + why);
+  if (packet->payload.empty() && !packet->has(test::SYN) && !packet->has(test::FIN)) ++traffic.bare;
+  if (packet->has(test::RST)) ++traffic.resets;
   check_flow(from, *packet, frame.size() - 14 - 40 - packet->payload.size());
 }
 

@@ -5,13 +5,15 @@
 #include <algorithm>
 #include <array>
 
+#include "tcp/secrets.hpp"
+
 namespace handfast::sim {
 namespace {
 
 constexpr std::array<std::string_view, fault_count> fault_names{
-    "loss",  "bursts",    "targeted", "reorder",  "duplicate", "replay",  "delay",
-    "rate",  "partition", "corrupt",  "mtu",      "ring",      "buffers", "memory",
-    "stall", "clock",     "crash",    "attacker", "abort",     "rude",    "listener"};
+    "loss", "bursts", "targeted", "reorder", "duplicate", "replay",   "delay",   "rate",  "partition", "corrupt",
+    "mtu",  "ring",   "buffers",  "nic",     "outage",    "stall",    "memory",  "drought", "clock",   "crash",
+    "attacker", "abort", "rude",  "listener", "drain",    "severed",  "garble"};
 
 template <class T, std::size_t N>
 T one_of(Rng& rng, const T (&choices)[N]) {
@@ -29,6 +31,9 @@ std::uint32_t draw_faults(Rng rng) {
   std::uint32_t faults = 0;
   for (unsigned f = 0; f < fault_count; ++f)
     if (rng.below(5) < 2) faults |= 1u << f;
+  // What takes an oracle's eyesight is rarer.
+  if (rng.below(4) != 0) faults &= ~mask(Fault::garble);
+  if (rng.below(2) != 0) faults &= ~mask(Fault::severed);
   return kind < 5 ? faults & orderly_faults : faults;
 }
 
@@ -119,6 +124,10 @@ CoreConfig draw_end(const Plan& plan, unsigned i, Rng& rng, std::uint16_t mtu) {
   limits.held_frames = 64;
   limits.paths = 8;
   limits.path_searches = 16;
+  if (plan.has(Fault::drought)) {  // so that little must be taken
+    limits.buffer_memory = 1 << 20;
+    limits.send_extents = 512;
+  }
   if (!plan.has(Fault::memory)) return config;
   limits.connections = 1 + rng.below(12);
   limits.half_open = rng.below(4);
@@ -139,7 +148,9 @@ Habits draw_habits(const Plan& plan, Rng& rng) {
   h.chunk = one_of(rng, {1u, 100u, 1460u, 5000u, 20000u, 1000000u});
   if (h.chunk == 1) h.bytes = std::min(h.bytes, 2000u);
   const std::uint32_t reading = rng.below(12);
-  h.read = reading < 5 ? Habits::Read::all : static_cast<Habits::Read>(rng.below(5));
+  h.read = reading < 5 ? Habits::Read::all : static_cast<Habits::Read>(rng.below(6));
+  const bool never = rng.below(8) == 0;
+  if (plan.has(Fault::rude) && never) h.read = Habits::Read::never;
   h.nodelay = rng.below(2) == 0;
   h.corks = rng.below(8) == 0;
   h.urgent = rng.below(8) == 0;
@@ -165,8 +176,9 @@ Exchange draw_exchange(const Plan& plan, Rng rng) {
   if (rng.below(5) == 0) x.local_port = static_cast<Port>(5000 + rng.below(3));
   // Where cookies are all that an end remembers, an old connection's last segment could open the next one's
   // twin.
-  if ((plan.faults & (mask(Fault::memory) | mask(Fault::listener) | mask(Fault::crash))) != 0)
-    x.local_port = 0;
+  const bool twins = (plan.faults & (mask(Fault::memory) | mask(Fault::listener) | mask(Fault::crash) |
+                                     mask(Fault::drought) | mask(Fault::drain))) != 0;
+  if (twins || plan.forced) x.local_port = 0;
   // A cookie serves the connections after the one that brought it.
   x.fast_open = plan.seed % 4 == 0 ? rng.below(3) != 0 : rng.below(10) == 0;
   if (rng.below(2) == 0) x.congestion = static_cast<CongestionControl>(rng.below(congestion_control_count));
@@ -184,15 +196,41 @@ Exchange draw_exchange(const Plan& plan, Rng rng) {
     x.habits[1].bytes = rounds * x.response;
     // Who reads only at the end, or waits for the other's, never answers.
     for (Habits& habits : x.habits) {
-      if (habits.read == Habits::Read::not_before_the_end) habits.read = Habits::Read::pauses;
+      if (habits.read == Habits::Read::not_before_the_end || habits.read == Habits::Read::never)
+        habits.read = Habits::Read::pauses;
       if (habits.chunk == 1) habits.chunk = 100;
     }
   }
-  if (!plan.orderly && rng.below(12) == 0) {
+  const std::uint32_t again = rng.below(12);
+  if (again < 3) {
+    x.reopen = 1 + again % 2;
+    x.reopen_inside = again == 1;
+  }
+  const std::uint32_t kind = rng.below(20);
+  if (kind == 0) {  // to its own listener
+    x.server = x.client;
+    x.fast_open = false;
+  }
+  if (kind == 1 && !plan.orderly) {
+    x.server = x.client;
+    x.with_itself = true;
+    x.turns = x.fast_open = false;
+    x.local_port = static_cast<Port>(7000 + rng.below(4));
+  }
+  if (kind > 1 && !plan.orderly && rng.below(12) == 0) {
     x.simultaneous = true;
     x.turns = x.fast_open = false;
     x.local_port = static_cast<Port>(6000 + rng.below(4));
   }
+  if (x.simultaneous || x.with_itself || twins || plan.forced) x.reopen = 0;
+  for (unsigned i = 0; i < 2; ++i) {
+    if (x.turns && x.habits[i].read == Habits::Read::one_by_one) x.habits[i].read = Habits::Read::sips;
+    if (x.habits[i].read != Habits::Read::one_by_one) continue;
+    Habits& writer = x.habits[x.with_itself ? i : 1 - i];
+    writer.bytes = std::min(writer.bytes, 400u);
+  }
+  // Nobody else will end it.
+  if (x.with_itself && x.habits[0].close == Habits::Close::after_peer) x.habits[0].close = Habits::Close::after_both;
   return x;
 }
 
@@ -213,9 +251,10 @@ Rng aspect(std::uint64_t seed, std::uint32_t number) {
 Plan draw_plan(std::uint64_t seed, const Choice& choice) {
   Plan plan;
   plan.seed = seed;
-  const std::uint32_t drawn = draw_faults(aspect(seed, 0));
+  const std::uint32_t drawn = choice.force.value_or(draw_faults(aspect(seed, 0)));
   // By the seed, not by what was taken away: the rest stays as it is.
-  plan.orderly = (drawn & ~orderly_faults) == 0;
+  plan.forced = choice.force.has_value();
+  plan.orderly = choice.force || (drawn & ~orderly_faults) == 0;
   plan.faults = drawn & ~choice.without & choice.only.value_or(~0u);
   Rng rng = aspect(seed, 1);
   plan.start = draw_start(rng);
@@ -225,8 +264,13 @@ Plan draw_plan(std::uint64_t seed, const Choice& choice) {
                                 std::uint16_t{1500}, std::uint16_t{9000}});
   const bool mixed = rng.below(5) == 0;
   const std::uint32_t exchanges = 1 + rng.below(one_of(rng, {1u, 3u, 8u, 16u}));
+  if (choice.chaos) plan.chaos = std::min(plan.chaos, *choice.chaos);
+  const bool several = rng.below(4) == 0;
+  plan.wraps = rng.below(5) == 0;
   for (unsigned i = 0; i < ends; ++i) {
     Rng of_end = aspect(seed, 100 + i);
+    const auto shards = static_cast<std::uint16_t>(1 + aspect(seed, 200 + i).below(4));
+    plan.shards.push_back(several && !choice.single ? shards : std::uint16_t{1});
     plan.ends.push_back(
         draw_end(plan, i, of_end, mixed ? static_cast<std::uint16_t>(576 + of_end.below(4000)) : mtu));
   }
@@ -235,9 +279,26 @@ Plan draw_plan(std::uint64_t seed, const Choice& choice) {
   const bool cookies =
       std::ranges::any_of(plan.ends, [](const CoreConfig& end) { return end.tcp.syn_cookies; });
   for (CoreConfig& end : plan.ends) end.tcp.keepalive_garbage = end.tcp.keepalive_garbage && !cookies;
-  for (std::uint32_t i = 0; i < std::min(exchanges, choice.connections); ++i)
-    plan.exchanges.push_back(draw_exchange(plan, aspect(seed, 1000 + i)));
+  for (std::uint32_t i = 0; i < exchanges; ++i)
+    if ((choice.connections >> i & 1) != 0)
+      plan.exchanges.push_back(draw_exchange(plan, aspect(seed, 1000 + i)));
   return plan;
+}
+
+Duration offset_to_wrap(const Plan& plan, unsigned end) {
+  constexpr auto tick = 4us;  // of the clock of initial sequence numbers (rfc9293 3.4.1)
+  for (const Exchange& x : plan.exchanges) {
+    if (x.local_port == 0 || (x.client != end && x.server != end) || x.client == x.server) continue;
+    const Endpoint client{address_of(x.client), x.local_port},
+        server{address_of(x.server), x.simultaneous ? static_cast<Port>(x.local_port + 100) : served_port};
+    const FlowKey key = x.client == end ? FlowKey{client, server} : FlowKey{server, client};
+    Rng rng{plan.ends[end].seed};
+    const tcp::Secrets secrets{rng, plan.ends[end].seed};
+    const Seq iss = tcp::initial_numbers(secrets, key, plan.start + x.at).iss;
+    // The end of the ring less some kilobytes, so that handshake or data cross it.
+    return tick * static_cast<std::int64_t>(0u - iss.raw() - static_cast<std::uint32_t>(plan.seed % 9000));
+  }
+  return {};
 }
 
 emulator::Rules draw_weather(const Plan& plan, Rng& rng) {
@@ -286,7 +347,9 @@ emulator::Rules draw_weather(const Plan& plan, Rng& rng) {
 
 std::string Plan::text() const {
   std::string s = orderly ? "orderly," : "anything,";
-  s += " " + std::to_string(ends.size()) + " ends, " + std::to_string(exchanges.size()) +
+  s += " " + std::to_string(ends.size()) + " ends of";
+  for (const std::uint16_t n : shards) s += " " + std::to_string(n);
+  s += " shards, " + std::to_string(exchanges.size()) +
        " connections, chaos " + std::to_string(chaos / 1ms) + " ms, faults:";
   for (unsigned f = 0; f < fault_count; ++f)
     if ((faults >> f & 1) != 0) s += " " + std::string{fault_names[f]};

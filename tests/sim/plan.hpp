@@ -31,15 +31,21 @@ enum class Fault : std::uint8_t {
   mtu,        ///< the path becomes narrower, with or without an ICMP message
   ring,       ///< the port takes few frames, or none
   buffers,    ///< no buffer to write a frame into
-  memory,     ///< tables and pools of a few places each
+  nic,        ///< bursts of any size, late completions, wrong verdicts on sums, frames on another shard's queue
+  outage,     ///< an end's link is down for a while, or all ARP is lost
   stall,      ///< a core does not poll for a while
   // What may end a connection early:
+  memory,     ///< tables and pools of a few places each
+  drought,    ///< pools are empty for a while, or nearly
   clock,     ///< jumps forward, small steps back, coarse ticks
   crash,     ///< an end loses all it knows and comes back under the same address
   attacker,  ///< blind forgeries
   abort,     ///< the application aborts, or ends at some callback
   rude,      ///< it closes without waiting for the peer's end
   listener,  ///< a small backlog, accepting paused, the listener closed and opened again
+  drain,     ///< an end is told to stop in the middle of traffic, does, and comes back
+  severed,   ///< when all heals, one direction between two ends stays dead for ever
+  garble,    ///< what no checksum finds: nothing that is said can be trusted, but nobody may fall or leak
   count_,
 };
 inline constexpr unsigned fault_count = static_cast<unsigned>(Fault::count_);
@@ -47,14 +53,14 @@ inline constexpr unsigned fault_count = static_cast<unsigned>(Fault::count_);
 [[nodiscard]] std::optional<Fault> parse_fault(std::string_view text);
 [[nodiscard]] constexpr std::uint32_t mask(Fault fault) { return 1u << static_cast<unsigned>(fault); }
 /// Those that leave a connection no right to end otherwise than by FINs.
-inline constexpr std::uint32_t orderly_faults = mask(Fault::clock) - 1 - mask(Fault::memory);
+inline constexpr std::uint32_t orderly_faults = mask(Fault::memory) - 1;
 
 /// The generator of one aspect of a seed.
 [[nodiscard]] Rng aspect(std::uint64_t seed, std::uint32_t number);
 
 /// How one end of a connection behaves.
 struct Habits {
-  enum class Read : std::uint8_t { all, some, pauses, sips, not_before_the_end };
+  enum class Read : std::uint8_t { all, some, pauses, sips, not_before_the_end, one_by_one, never };
   enum class Close : std::uint8_t { after_both, after_peer, at_once, abort_at, close_at };
   std::uint32_t bytes = 0;     ///< that it sends
   std::uint32_t chunk = 1000;  ///< at most by call
@@ -70,6 +76,9 @@ struct Exchange {
   unsigned client = 0, server = 1;
   Duration at{};              ///< after the start
   bool simultaneous = false;  ///< both connect
+  bool with_itself = false;   ///< one connection is both ends: from an endpoint to itself
+  std::uint32_t reopen = 0;   ///< so many times again between the same endpoints, as soon as it has ended
+  bool reopen_inside = false; ///< from within on_closed
   bool turns = false;         ///< request and response
   std::uint32_t request = 0, response = 0;
   Port local_port = 0;  ///< 0: chosen by the stack
@@ -81,16 +90,22 @@ struct Exchange {
 struct Choice {
   std::uint32_t without = 0;               ///< faults taken away
   std::optional<std::uint32_t> only{};     ///< of the seed's faults these alone
-  std::uint32_t connections = 0xffffffff;  ///< at most
+  std::uint32_t connections = 0xffffffff;  ///< bit by bit which of them
+  std::optional<Duration> chaos{};         ///< at most so long
+  bool single = false;                     ///< one shard each
+  std::optional<std::uint32_t> force{};    ///< these faults and no others, and all must end well
 };
 
 struct Plan {
   std::uint64_t seed = 0;
   std::uint32_t faults = 0;
   bool orderly = false;  ///< every connection must end well
+  bool forced = false;   ///< Choice::force: two such plans of a seed differ in their faults alone
   Time start;
   Duration chaos{};
   std::vector<CoreConfig> ends;
+  std::vector<std::uint16_t> shards;  ///< of each end
+  bool wraps = false;  ///< initial sequence numbers shortly before they wrap
   std::vector<Exchange> exchanges;
 
   [[nodiscard]] bool has(Fault fault) const { return (faults & mask(fault)) != 0; }
@@ -98,14 +113,17 @@ struct Plan {
 };
 
 [[nodiscard]] Plan draw_plan(std::uint64_t seed, const Choice& choice);
+/// A clock offset by which the first connection from `end` begins shortly before its sequence numbers wrap.
+[[nodiscard]] Duration offset_to_wrap(const Plan& plan, unsigned end);
 /// The weather on one direction of a link for a while. `healed`: none.
 [[nodiscard]] emulator::Rules draw_weather(const Plan& plan, Rng& rng);
 
 [[nodiscard]] constexpr Ipv4Address address_of(unsigned end) {
   return {10, 0, 0, static_cast<std::uint8_t>(end + 1)};
 }
-[[nodiscard]] constexpr MacAddress mac_of(unsigned end) {
-  return {{2, 0, 0, 0, 0, static_cast<std::uint8_t>(end + 1)}};
+/// `life`: an end that comes back may have another card.
+[[nodiscard]] constexpr MacAddress mac_of(unsigned end, unsigned life = 0) {
+  return {{2, 0, 0, static_cast<std::uint8_t>(life), 0, static_cast<std::uint8_t>(end + 1)}};
 }
 inline constexpr Port served_port = 80;
 

@@ -27,6 +27,7 @@ World::World(const Plan& plan, std::size_t frames_kept)
       faults_(aspect(plan.seed, 5)),
       attacks_(aspect(plan.seed, 6)),
       lives_(aspect(plan.seed, 7)),
+      ports_(aspect(plan.seed, 11)),
       now_(plan.start) {
   Rng rng = aspect(plan.seed, 8);
   for (unsigned i = 0; i < plan.ends.size(); ++i) {
@@ -35,6 +36,8 @@ World::World(const Plan& plan, std::size_t frames_kept)
     end->index = i;
     end->config = plan.ends[i];
     end->app = std::make_unique<Application>(ledger_, plan, i);
+    end->app->ended = [this](std::uint32_t talk) { reopen(talk); };
+    if (plan.wraps) end->clock_offset = offset_to_wrap(plan, i);
     const Duration batches[] = {0us, 0us, 20us, 1ms};
     end->batch = batches[rng.below(4)];
     ends_.push_back(std::move(end));
@@ -44,25 +47,34 @@ World::World(const Plan& plan, std::size_t frames_kept)
 
 World::~World() {
   for (auto& end : ends_) {
+    end->app->ended = nullptr;
+    end->droughts.clear();
     end->app->held.clear();
     end->stack.reset();
   }
 }
 
 void World::start(End& end) {
-  auto made = FrameStack::create(
-      end.config, local(end),
+  if (auto error = validate(end.config)) return ledger_.fail("the plan is not valid: " + error->what);
+  end.config.link.mac = network_.mac(end.index);
+  const std::uint16_t shards = plan_.shards[end.index];
+  end.stack = std::make_unique<HostStack>(
+      end.config, shards, local(end), ports_.next(),
       [](void* e, std::span<const std::byte> frame) {
         auto& from = *static_cast<End*>(e);
         from.world->on_frame(from, frame);
       },
       &end);
-  if (!made) return ledger_.fail("the plan is not valid: " + made.error().what);
-  end.stack = std::move(*made);
-  end.oracle = {};
+  end.oracles = std::vector<InsideOracle>(shards);
+  end.listeners.assign(shards, {});
+  end.handlers.clear();
+  end.droughts.clear();
+  for (std::uint16_t i = 0; i < shards; ++i) {
+    end.handlers.push_back(*end.stack->core(i).add_handler_ref(*end.app));
+    end.droughts.push_back(std::make_unique<Drought>());
+  }
   end.last_poll = Time::min();
   ++end.lives;
-  end.handler = *end.stack->core().add_handler_ref(*end.app);
   listen(end);
 }
 
@@ -74,40 +86,68 @@ void World::listen(End& end) {
   if (rng.below(2) == 0) options.fast_open = 4;
   if (rng.below(3) == 0)
     options.congestion_control = static_cast<CongestionControl>(rng.below(congestion_control_count));
-  const auto listener = end.stack->core().listen_with({any, served_port}, end.handler, options);
-  if (listener) end.listener = *listener;
+  for (std::uint16_t i = 0; i < end.stack->shards(); ++i) {
+    const auto listener = end.stack->core(i).listen_with({any, served_port}, end.handlers[i], options);
+    if (listener) end.listeners[i] = *listener;
+  }
 }
 
 void World::connect(const Exchange& x, unsigned number) {
   const std::uint64_t seed = aspect(plan_.seed, 10000 + number).next();
-  if (!x.simultaneous) return connect_one(x, x.client, x.server, x.local_port, served_port, seed);
+  if (x.with_itself) {
+    connect_one(x, {x.client, x.client, x.local_port, x.local_port, seed});
+    return;
+  }
+  if (!x.simultaneous) {
+    connect_one(x, {x.client, x.server, x.local_port, served_port, seed});
+    return;
+  }
   // Both sides open; each is the other's server, and either may come too late.
   const auto other = static_cast<Port>(x.local_port + 100);
-  connect_one(x, x.client, x.server, x.local_port, other, seed);
-  connect_one(x, x.server, x.client, other, x.local_port, seed);
+  connect_one(x, {x.client, x.server, x.local_port, other, seed});
+  connect_one(x, {x.server, x.client, other, x.local_port, seed});
 }
 
-void World::connect_one(const Exchange& x, unsigned from, unsigned to, Port local, Port remote,
-                        std::uint64_t seed) {
-  End& end = *ends_[from];
-  if (!end.stack) return;
-  const bool second = x.simultaneous && from == x.server;
+/// The same two endpoints once more: at once, or (while the first connection stands in TIME-WAIT here) a little later.
+void World::reopen(std::uint32_t index) {
+  const Talk& talk = ledger_.talks[index];
+  const Exchange& x = *talk.plan;
+  if (healed_ || talk.ghost || talk.again >= x.reopen) return;
+  const Opening opening{x.client, x.server, talk.client.port, served_port, aspect(plan_.seed, 20000 + index).next(), talk.again + 1};
+  if (x.reopen_inside && connect_one(x, opening)) return;
+  const auto again = [this, &x, opening](auto self) -> void {
+    if (healed_ || connect_one(x, opening)) return;
+    at(now_ + 700ms, [self] { self(self); });
+  };
+  at(now_, [again] { again(again); });
+}
+
+bool World::connect_one(const Exchange& x, const Opening& opening) {
+  End& end = *ends_[opening.from];
+  if (!end.stack || end.drains_until) return false;
+  const bool second = x.simultaneous && opening.from == x.server;
   const unsigned number = second ? 1 : 0;
   ConnectOptions options;
-  options.local.port = local;
+  options.local.port = opening.local;
   options.fast_open = x.fast_open;
   options.congestion_control = x.congestion;
   const std::uint32_t early =
       x.fast_open ? std::min({x.turns ? x.request : x.habits[0].bytes, 1000u, end.config.tcp.send_buffer})
                   : 0;
-  const std::uint64_t salt = Rng{seed}.next();
+  const std::uint64_t salt = Rng{opening.seed}.next();
   const auto data = content(salt, 0, 0, early);
   options.data = data;
-  const auto id = end.stack->core().connect({address_of(to), remote}, end.handler, options);
+  const Endpoint remote{address_of(opening.to), opening.remote};
+  // Any core may open a connection; between two given ports the one that owns it.
+  auto shard = static_cast<std::uint16_t>(opening.seed % end.stack->shards());
+  if (opening.local != 0) shard = end.stack->owner(FlowKey{{address_of(opening.from), opening.local}, remote});
+  Core& core = end.stack->core(shard);
+  const auto id = core.connect(remote, end.handlers[shard], options);
   ledger_.note(id ? 1 : 0);
-  if (!id) return;
-  auto conn = end.stack->core().find(*id);
-  if (!conn) return ledger_.fail("connect said yes, and there is no connection");
+  if (!id) return false;
+  auto conn = core.find(*id);
+  if (!conn) return ledger_.fail("connect said yes, and there is no connection"), false;
+  end.wanted = now_;
   Talk* talk = nullptr;
   std::uint32_t index = 0;
   if (second) talk = ledger_.find(conn->peer(), conn->local());
@@ -117,17 +157,18 @@ void World::connect_one(const Exchange& x, unsigned from, unsigned to, Port loca
     if (second) {  // the first could not: nobody will answer
       conn->abort();
       conn->user<Application::State>() = {0xffffffff, Application::nobody};
-      end.wanted = now_;
-      return;
+      return false;
     }
-    index = ledger_.open(x, conn->local(), conn->peer(), seed);
+    index = ledger_.open(x, conn->local(), conn->peer(), opening.seed);
     ledger_.talks[index].started = true;
+    ledger_.talks[index].again = opening.again;
   }
   Side& side = ledger_.talks[index].side[number];
   side.id = *id;
+  side.shard = shard;
   side.written = data.size();
   conn->user<Application::State>() = {index, number};
-  end.wanted = now_;
+  return true;
 }
 
 Time World::local(const End& end) const {
@@ -151,27 +192,59 @@ Time World::due(const End& end) const {
 void World::poll(End& end) {
   end.last_poll = now_;
   end.wanted = Time::max();
+  const bool starves = famine && famine->end == end.index && famine->poll == end.polls;
+  if (starves && famine->pool == Pool::frames) end.stack->faults.buffers_left = famine->keep;
+  if (starves && famine->pool != Pool::frames) end.droughts[0]->begin(end.stack->core(0), famine->pool, famine->keep);
+  ++end.polls;
   const Time then = local(end);
   end.stack->poll(then - end.step_back);
   end.step_back = {};
   const auto next = end.stack->next_deadline();
   end.busy = next && *next <= then ? end.busy + 1 : 0;
-  Core& core = end.stack->core();
-  end.oracle.check(core, ledger_);
+  for (std::uint16_t i = 0; i < end.stack->shards(); ++i) {
+    test::Withheld withheld = end.droughts[i]->withheld();
+    withheld.views = static_cast<std::uint32_t>(end.app->held.size());
+    end.oracles[i].check(end.stack->core(i), withheld, ledger_);
+  }
+  if (starves) {
+    end.droughts[0]->end();
+    end.stack->faults.buffers_left = PortFaults::no_limit;
+  }
+  if (end.drains_until) go_on_draining(end);
   // Where ends may know of a connection by its cookie alone, an old ACK opens a twin that has forgotten what came.
-  if ((plan_.faults & (mask(Fault::memory) | mask(Fault::listener))) != 0) return;
-  for (auto& other : ends_)
-    if (other.get() != &end && other->stack) {
-      check_both(core, other->stack->core(), ledger_);
-      check_both(other->stack->core(), core, ledger_);
-    }
+  if (!end.stack || (plan_.faults & (mask(Fault::memory) | mask(Fault::listener) | mask(Fault::drought) | mask(Fault::drain))) != 0) return;
+  for (auto& other : ends_) {
+    if (other.get() == &end || !other->stack) continue;
+    for (std::uint16_t i = 0; i < end.stack->shards(); ++i)
+      for (std::uint16_t j = 0; j < other->stack->shards(); ++j) {
+        check_both(end.stack->core(i), other->stack->core(j), ledger_);
+        check_both(other->stack->core(j), end.stack->core(i), ledger_);
+      }
+  }
+}
+
+void World::go_on_draining(End& end) {
+  bool done = true;
+  for (std::uint16_t i = 0; i < end.stack->shards(); ++i) done = end.stack->core(i).drain() && done;
+  if (!done && now_ < *end.drains_until) {
+    end.wanted = std::min(end.wanted, std::min(now_ + 50ms, *end.drains_until));
+    return;
+  }
+  if (!done) {
+    for (std::uint16_t i = 0; i < end.stack->shards(); ++i) end.stack->core(i).abort_all();
+    end.stack->poll(local(end));
+  }
+  stop(end);
+  at(now_ + std::chrono::milliseconds{lives_.below(3000)}, [this, &end] {
+    if (!end.stack) start(end);
+  });
 }
 
 void World::on_frame(End& from, std::span<const std::byte> frame) {
   capture_.note(now_, frame);
   ledger_.note(static_cast<std::uint64_t>(now_.time_since_epoch().count()));
   ledger_.note(frame);
-  wire_.check(from.index, frame);
+  wire_.check(from.index, frame, from.traffic);
   network_.push(now_, from.index, frame);
 }
 
@@ -199,6 +272,7 @@ bool World::step(Time limit) {
     End& end = *ends_[to];
     if (!end.stack) return;
     end.stack->receive(frame);
+    ++end.segments_in;
     end.wanted = std::min(end.wanted, now_ + end.batch);
   });
   for (auto& end : ends_)
@@ -213,9 +287,10 @@ bool World::all_ended() const {
       if ((side.id != ConnId{}) && !side.ended) return false;
     }
   for (const auto& end : ends_) {
-    if (!end->stack) continue;
-    const test::Usage usage = test::usage_of(end->stack->core());
-    if (usage.connections != 0 || usage.half_open != 0) return false;
+    for (std::uint16_t i = 0; end->stack && i < end->stack->shards(); ++i) {
+      const test::Usage usage = test::usage_of(end->stack->core(i));
+      if (usage.connections != 0 || usage.half_open != 0) return false;
+    }
   }
   return true;
 }
@@ -228,29 +303,26 @@ std::string World::what_is_left() {
       if (talk.side[i].id == ConnId{} || talk.side[i].ended) continue;
       if (!said) what += ledger_.text(talk);
       said = true;
-      if (auto& stack = ends_[talk.end[i]]->stack) what += " " + block_text(stack->core(), talk.side[i].id);
+      if (auto& stack = ends_[talk.end[i]]->stack) what += " " + block_text(stack->core(talk.side[i].shard), talk.side[i].id);
     }
     if (said)
       for (const unsigned end : talk.end)
         if (auto& stack = ends_[end]->stack)
-          what += " end " + std::to_string(end) + " " + block_text(stack->core(), ConnId{});
+          what += " end " + std::to_string(end) + " " + block_text(stack->core(0), ConnId{});
   }
-  for (const auto& end : ends_) {
-    if (!end->stack) continue;
-    const test::Usage usage = test::usage_of(end->stack->core());
-    if (usage.connections + usage.half_open != 0)
-      what += "\n  end " + std::to_string(end->index) + ": " + std::to_string(usage.connections) +
-              " connections, " + std::to_string(usage.half_open) + " half-open, due in " +
-              std::to_string((due(*end) - now_) / 1us) + " us";
-  }
-  // Connections that no application knows of.
-  for (const auto& end : ends_) {
-    if (!end->stack) continue;
-    tcp::Context& cx = end->stack->core().shard().tcp();
-    for (std::uint32_t n = 0; n < cx.tcbs.high_water(); ++n)
-      if ((cx.tcbs[n].generation & 1) != 0)
-        what += "\n  " + block_text(end->stack->core(), {n, cx.tcbs[n].generation});
-  }
+  for (const auto& end : ends_)
+    for (std::uint16_t i = 0; end->stack && i < end->stack->shards(); ++i) {
+      Core& core = end->stack->core(i);
+      const test::Usage usage = test::usage_of(core);
+      if (usage.connections + usage.half_open != 0)
+        what += "\n  end " + std::to_string(end->index) + " shard " + std::to_string(i) + ": " +
+                std::to_string(usage.connections) + " connections, " + std::to_string(usage.half_open) +
+                " half-open, due in " + std::to_string((due(*end) - now_) / 1us) + " us";
+      // Also those that no application knows of.
+      tcp::Context& cx = core.shard().tcp();
+      for (std::uint32_t n = 0; n < cx.tcbs.high_water(); ++n)
+        if ((cx.tcbs[n].generation & 1) != 0) what += "\n  " + block_text(core, {n, cx.tcbs[n].generation});
+    }
   return what;
 }
 
@@ -289,35 +361,57 @@ void World::check_silence() {
                  " segments after all had ended");
 }
 
+/// I28: who is spoken to answers each segment at most once and a half, but for what timers and applications say.
+void World::check_amplification(const End& end) {
+  CoreStats said = end.past;
+  if (end.stack) said.add(end.stack->stats());
+  std::uint64_t ended = 0;
+  for (const std::uint64_t n : said.closed) ended += n;
+  const std::uint64_t timers = said.delayed_acks + said.keepalive_probes + said.zero_window_probes + said.retransmits +
+                               said.tail_loss_probes + said.half_open_expired;
+  const std::uint64_t most = end.segments_in + end.segments_in / 2 + timers + 2 * end.app->calls + 2 * ended;
+  if (end.traffic.bare > most)
+    ledger_.fail("I28 end " + std::to_string(end.index) + " sent " + std::to_string(end.traffic.bare) +
+                 " segments without data, with a reason for " + std::to_string(most));
+}
+
 void World::check_nothing_left() {
   for (auto& end : ends_) {
+    check_amplification(*end);
     if (!end->stack) continue;
-    const std::string who = " on end " + std::to_string(end->index);
-    Core& core = end->stack->core();
-    const test::Usage u = test::usage_of(core);
-    if (u != test::Usage{})
-      ledger_.fail("I26 left" + who + ": connections " + std::to_string(u.connections) + " half-open " +
-                   std::to_string(u.half_open) + " time-wait " + std::to_string(u.time_wait) + " extents " +
-                   std::to_string(u.extents) + " chunks " + std::to_string(u.chunks) + " receive buffers " +
-                   std::to_string(u.receive_buffers) + " flights " + std::to_string(u.flights) +
-                   " path searches " + std::to_string(u.path_searches));
+    for (std::uint16_t i = 0; i < end->stack->shards(); ++i) check_nothing_left(*end, i);
     if (end->stack->buffers_in_use() != 0)
-      ledger_.fail("I26 frame buffers left" + who + ": " + std::to_string(end->stack->buffers_in_use()) +
-                   ", of these held for a neighbour " + std::to_string(core.shard().held().size()) +
-                   ", ready " + std::to_string(core.shard().ready().size()) + ", to ourselves " +
-                   std::to_string(core.shard().looped().size()) + ", with the application " +
+      ledger_.fail("I26 frame buffers left on end " + std::to_string(end->index) + ": " +
+                   std::to_string(end->stack->buffers_in_use()) + ", with the application " +
                    std::to_string(end->app->held.size()));
-    if (end->app->references != 0) ledger_.fail("I26 send_ref not released" + who);
-    const auto& cx = core.shard().tcp();
-    if (cx.tcb_wheel.size() != 0 || cx.half_open_wheel.size() != 0) ledger_.fail("I21 timers left" + who);
-    const CoreStats stats = core.stats();
-    if (stats.connections != 0 || stats.half_open != 0 || stats.time_wait != 0)
-      ledger_.fail("I26 gauges are not zero" + who);
+    if (end->app->references != 0) ledger_.fail("I26 send_ref not released on end " + std::to_string(end->index));
   }
+}
+
+void World::check_nothing_left(End& end, std::uint16_t shard) {
+  const std::string who = " on end " + std::to_string(end.index) + " shard " + std::to_string(shard);
+  Core& core = end.stack->core(shard);
+  const test::Usage u = test::usage_of(core);
+  if (u != test::Usage{})
+    ledger_.fail("I26 left" + who + ": connections " + std::to_string(u.connections) + " half-open " +
+                 std::to_string(u.half_open) + " time-wait " + std::to_string(u.time_wait) + " extents " +
+                 std::to_string(u.extents) + " chunks " + std::to_string(u.chunks) + " receive buffers " +
+                 std::to_string(u.receive_buffers) + " flights " + std::to_string(u.flights) +
+                 " path searches " + std::to_string(u.path_searches));
+  if (core.shard().held().size() + core.shard().ready().size() + core.shard().looped().size() != 0)
+    ledger_.fail("I26 frames left" + who + ": held for a neighbour " + std::to_string(core.shard().held().size()) +
+                 ", ready " + std::to_string(core.shard().ready().size()) + ", to ourselves " +
+                 std::to_string(core.shard().looped().size()));
+  const auto& cx = core.shard().tcp();
+  if (cx.tcb_wheel.size() != 0 || cx.half_open_wheel.size() != 0) ledger_.fail("I21 timers left" + who);
+  const CoreStats stats = core.stats();
+  if (stats.connections != 0 || stats.half_open != 0 || stats.time_wait != 0)
+    ledger_.fail("I26 gauges are not zero" + who);
 }
 
 Result World::run() {
   const Time begun = now_;
+  ledger_.garbled = plan_.has(Fault::garble);
   schedule_chaos();
   while (step(plan_.start + plan_.chaos)) {
   }
@@ -327,6 +421,8 @@ Result World::run() {
   while (!all_ended() && step(limit)) {
   }
   const Duration healing = now_ - healed_at;
+  std::vector<std::uint64_t> polls;
+  for (const auto& end : ends_) polls.push_back(end->polls);
   if (!ledger_.failed() && !all_ended()) ledger_.fail("I17 something never ends: " + what_is_left());
   if (!ledger_.failed()) {
     for (auto& end : ends_) end->app->held.clear();
@@ -335,14 +431,17 @@ Result World::run() {
   if (!ledger_.failed()) {
     for (auto& end : ends_) {
       end->app->held.clear();  // an old frame may have begun something after the others had ended
-      poll(*end);
+      if (end->stack) poll(*end);
     }
     check_nothing_left();
   }
   if (!ledger_.failed()) ledger_.check_end(plan_);
-  for (const auto& end : ends_)
-    if (end->stack) stats_.add(end->stack->core().stats());
-  return {ledger_.failure(), now_ - begun, events_, network_.frames(), ledger_.hash(), stats_, healing};
+  for (const auto& end : ends_) {
+    stats_.add(end->past);
+    if (end->stack) stats_.add(end->stack->stats());
+  }
+  return {ledger_.failure(), now_ - begun,  events_, network_.frames(), ledger_.hash(),
+          stats_,            healing,       ledger_.seen(), std::move(polls)};
 }
 
 }  // namespace handfast::sim

@@ -9,13 +9,14 @@
 #include <string>
 #include <vector>
 
-#include "handfast/frame_port.hpp"
 #include "sim/application.hpp"
 #include "sim/capture.hpp"
+#include "sim/drought.hpp"
 #include "sim/ledger.hpp"
 #include "sim/network.hpp"
 #include "sim/oracle.hpp"
 #include "sim/plan.hpp"
+#include "sim/stack.hpp"
 
 namespace handfast::sim {
 
@@ -25,6 +26,16 @@ struct Result {
   std::uint64_t events = 0, frames = 0, hash = 0;
   CoreStats stats;     ///< of all ends and all their lives
   Duration healing{};  ///< from the end of the chaos to the end of the last connection
+  std::string seen;    ///< what the applications saw, without times
+  std::vector<std::uint64_t> polls;  ///< of each end, until all had ended
+};
+
+/// From the `keep`-th allocation of that poll on there is nothing left in that pool, until the poll ends.
+struct Famine {
+  unsigned end = 0;
+  std::uint64_t poll = 0;
+  Pool pool = Pool::chunks;
+  std::uint32_t keep = 0;
 };
 
 class World {
@@ -34,6 +45,7 @@ class World {
   World(const World&) = delete;
 
   Result run();
+  std::optional<Famine> famine;
   [[nodiscard]] const Capture& capture() const { return capture_; }
   [[nodiscard]] const Ledger& ledger() const { return ledger_; }
 
@@ -42,10 +54,12 @@ class World {
     World* world = nullptr;
     unsigned index = 0;
     std::unique_ptr<Application> app;
-    std::unique_ptr<FrameStack> stack;  ///< null while it is down
-    HandlerRef handler;
-    ListenerId listener;
-    InsideOracle oracle;
+    std::unique_ptr<HostStack> stack;  ///< null while it is down
+    // By shard:
+    std::vector<HandlerRef> handlers;
+    std::vector<ListenerId> listeners;
+    std::vector<InsideOracle> oracles;
+    std::vector<std::unique_ptr<Drought>> droughts;
     CoreConfig config;
     Duration clock_offset{}, tick{1};  ///< its clock against the world's; how coarse it is
     Duration step_back{};              ///< for one poll
@@ -53,16 +67,34 @@ class World {
     Time last_poll = Time::min();
     Time wanted = Time::max();  ///< a poll is due for what has arrived
     Time stalled_until = Time::min();
-    std::size_t ring = ~std::size_t{0};
     std::uint32_t lives = 0, busy = 0;
+    std::uint64_t polls = 0, segments_in = 0;
+    Traffic traffic;
+    CoreStats past;  ///< of its former lives
+    std::optional<Time> drains_until;
   };
 
   void start(End& end);
   void listen(End& end);
+  void stop(End& end);
   void crash(End& end);
+  void drain(End& end);
+  void go_on_draining(End& end);
+  void begin_drought(End& end, std::uint32_t which, std::uint32_t keep);
+  void end_droughts(End& end);
+  void disturb_port(End& end, Rng& rng);
+  void disturb_link(End& end, Rng& rng);
+  void disturb_listener(End& end, std::uint32_t which);
+  void reopen(std::uint32_t talk);
   void connect(const Exchange& exchange, unsigned number);
-  void connect_one(const Exchange& exchange, unsigned from, unsigned to, Port local, Port remote,
-                   std::uint64_t seed);
+  struct Opening {
+    unsigned from, to;
+    Port local, remote;
+    std::uint64_t seed;
+    std::uint32_t again = 0;
+  };
+  /// False: no connection came of it, and none will.
+  bool connect_one(const Exchange& exchange, const Opening& opening);
   void disturb(End& end);
   void attack();
   void schedule_chaos();
@@ -78,8 +110,10 @@ class World {
   [[nodiscard]] bool all_ended() const;
   [[nodiscard]] std::string what_is_left();
   [[nodiscard]] Duration healing_bound() const;
+  void check_amplification(const End& end);
   void check_silence();
   void check_nothing_left();
+  void check_nothing_left(End& end, std::uint16_t shard);
 
   const Plan& plan_;
   Ledger ledger_;
@@ -88,7 +122,7 @@ class World {
   Capture capture_;
   std::vector<std::unique_ptr<End>> ends_;
   std::multimap<Time, std::function<void()>> agenda_;
-  Rng faults_, attacks_, lives_;
+  Rng faults_, attacks_, lives_, ports_;
   Time now_;
   CoreStats stats_;
   std::uint64_t events_ = 0;
