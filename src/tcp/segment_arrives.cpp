@@ -537,6 +537,20 @@ void out_of_order_text(Arrival& a) {
   a.fin = false;
 }
 
+/// SHLD-31 for a FIN without data: it waits for what is between, where text beyond a gap would find a place as well.
+void keep_fin_beyond(Arrival& a) {
+  Context& cx = a.cx;
+  Tcb& tcb = a.tcb;
+  a.fin = false;
+  set(tcb, ack_now);
+  mark_dirty(cx, tcb);
+  if (has(tcb, orphan)) return;  // what is missing will be answered by RST
+  const bool scarce = tcb.receive == nullptr && cx.receive_buffers.in_use() >= cx.receive_buffers.capacity() / 2;
+  if (scarce || receive_buffer_of(cx, tcb, tcb.rcv_nxt) == nullptr) return;
+  tcb.receive->fin_known = true;
+  tcb.receive->fin_seq = a.seq;
+}
+
 Step process_text(Arrival& a) {
   Tcb& tcb = a.tcb;
   switch (tcb.state) {
@@ -557,11 +571,7 @@ Step process_text(Arrival& a) {
       HF_ASSERT(false);
   }
   if (a.data.empty()) {
-    if (a.fin && a.seq != tcb.rcv_nxt) {
-      set(tcb, ack_now);  // a FIN beyond a gap: wait for what is between
-      mark_dirty(a.cx, tcb);
-      a.fin = false;
-    }
+    if (a.fin && a.seq != tcb.rcv_nxt) keep_fin_beyond(a);
     return Step::go_on;
   }
   if (has(tcb, orphan)) {
