@@ -54,6 +54,14 @@ struct Scene {
   [[nodiscard]] bool peer_sent_fin() const {
     return earlier([](const Op& o) { return o.kind == Op::Kind::segment && (o.flags & FIN) != 0; });
   }
+  /// A connection was begun by an op.
+  [[nodiscard]] bool syn_before() const {
+    return earlier([](const Op& o) { return o.kind == Op::Kind::segment && (o.flags & SYN) != 0; });
+  }
+  [[nodiscard]] bool small_window_before() const {
+    return earlier(
+        [](const Op& o) { return o.kind == Op::Kind::segment && o.window >= 0 && o.window < 65535; });
+  }
   /// The field that the peer sent last, if it could have been taken.
   [[nodiscard]] std::int32_t peer_window() const {
     std::int32_t field = 65535;
@@ -98,7 +106,7 @@ constexpr Known known[] = {
      }},
     {"right-edge-itself",
      [](const Scene& s) {
-       return s.segment() && s.op->seq_from == From::right && s.op->seq >= 0 && s.op->seq <= 1 &&
+       return s.segment() && s.op->seq_from == From::right && s.op->seq >= 0 && s.op->seq <= 500 &&
               s.alike_but_for_the_answer();
      }},
     {"sizes-of-windows",
@@ -113,7 +121,7 @@ constexpr Known known[] = {
        return s.peer_window() == 0 && s.only_sending_differs() && s.stack.edge - s.kernel.edge <= 1;
      }},
     {"syn-received-numbers-first",
-     [](const Scene& s) { return !s.program.opened && s.kernel.reset && !s.stack.reset && s.stack.replied; }},
+     [](const Scene& s) { return s.syn_before() && s.kernel.reset && !s.stack.reset && s.kernel.edge == 1; }},
     {"echo-of-a-challenge",
      [](const Scene& s) {
        return !s.program.opened && s.program.ts && s.has(ACK) && s.kernel.replied && s.kernel.edge == 1 &&
@@ -132,7 +140,7 @@ constexpr Known known[] = {
     {"read-after-the-end",
      [](const Scene& s) {
        return s.op != nullptr && s.op->kind == Op::Kind::read && !s.stack.application &&
-              s.kernel.application == "0 eof";
+              s.kernel.application.value_or("").ends_with("eof");
      }},
     {"closed-and-acknowledged",
      [](const Scene& s) {
@@ -141,7 +149,7 @@ constexpr Known known[] = {
     {"no-sack-after-close", [](const Scene& s) { return s.done(Op::Kind::close) && s.only_sack_differs(); }},
     {"ack-of-nothing",
      [](const Scene& s) {
-       return s.has(ACK) && s.op->ack < 0 && s.kernel.edge == 1 && s.only_stack_answers();
+       return s.has(ACK) && s.op->ack < 0 && s.kernel.edge == 1 && s.stack.replied && !s.stack.reset;
      }},
     {"sizes-of-buffers",
      [](const Scene& s) {
@@ -149,19 +157,27 @@ constexpr Known known[] = {
               s.kernel.missing == s.stack.missing;
      }},
     {"reset-at-the-end-of-sack",
-     [](const Scene& s) { return s.has(RST) && s.program.sack && !s.before.sack.empty(); }},
+     [](const Scene& s) {
+       return s.has(RST) && s.program.sack && s.kernel.edge == s.stack.edge && !s.stack.sack.empty();
+     }},
+    {"reset-with-data-from-below",
+     [](const Scene& s) {
+       return s.has(RST) && s.op->seq < 0 && s.op->length != 0 && s.only_stack_answers();
+     }},
+    {"fin-with-an-ack-of-the-future",
+     [](const Scene& s) { return s.has(FIN | ACK) && s.op->ack > 0 && s.stack.missing > s.kernel.missing; }},
+    {"fin-inside-of-what-came",
+     [](const Scene& s) {
+       return s.has(FIN) && s.program.sack && s.stack.missing < 0 && s.kernel.missing == 0;
+     }},
     {"window-shrinks-under-an-old-number",
      [](const Scene& s) {
        return s.earlier([](const Op& o) { return o.window >= 0 && o.window < 65535; }) &&
               s.kernel.edge > s.stack.edge;
      }},
-    {"override-timer", [](const Scene& s) { return s.peer_window() < 65535 && s.only_sending_differs(); }},
-    {"reset-below-the-fin",
-     [](const Scene& s) {
-       return s.peer_sent_fin() && s.kernel.reset && !s.stack.reset && s.earlier([](const Op& o) {
-         return o.kind == Op::Kind::segment && (o.flags & RST) != 0 && o.seq == -1;
-       });
-     }},
+    {"override-timer", [](const Scene& s) { return s.small_window_before() && s.only_sending_differs(); }},
+    {"beyond-or-below-the-fin",
+     [](const Scene& s) { return s.peer_sent_fin() && s.kernel.reset && !s.stack.reset; }},
     {"no-ack-bit",
      [](const Scene& s) {
        return s.segment() && (s.op->flags & (ACK | SYN | RST)) == 0 && s.only_stack_answers();
