@@ -7,7 +7,7 @@
 namespace handfast::test {
 namespace {
 
-// SHLD-31
+// What is beyond a gap is held, a FIN as well as text.
 TEST(FinBeyondGap, without_data__is_kept_until_the_gap_is_filled) {
   Trace t;
   t.listen();
