@@ -3,14 +3,12 @@
 // read. Layer: dpdk.
 #pragma once
 
-#include <array>
-#include <atomic>
-#include <cstring>
-#include <memory>
+#include <cstddef>
 
 #include "dpdk/clock.hpp"
 #include "dpdk/dpdk_io.hpp"
 #include "shard/loop.hpp"
+#include "shard/published_stats.hpp"
 
 namespace handfast::dpdk {
 
@@ -36,31 +34,17 @@ class Worker {
   [[nodiscard]] std::size_t backlog() const { return loop_.backlog(); }
 
   /// At most 10 ms old; any thread.
-  [[nodiscard]] CoreStats published() const {
-    std::array<std::uint64_t, words> copy{};
-    for (std::size_t i = 0; i < words; ++i) copy[i] = published_[i].load(std::memory_order_relaxed);
-    CoreStats stats;
-    std::memcpy(static_cast<void*>(&stats), copy.data(), sizeof stats);
-    return stats;
-  }
+  [[nodiscard]] CoreStats published() const { return published_.read(); }
   /// On the owning thread, or when it has stopped.
-  void publish() {
-    const CoreStats stats = shard_.stats();
-    std::array<std::uint64_t, words> copy{};
-    std::memcpy(copy.data(), &stats, sizeof stats);
-    for (std::size_t i = 0; i < words; ++i) published_[i].store(copy[i], std::memory_order_relaxed);
-  }
+  void publish() { published_.publish(shard_.stats()); }
 
  private:
-  static constexpr std::size_t words = sizeof(CoreStats) / sizeof(std::uint64_t);
-  static_assert(std::is_trivially_copyable_v<CoreStats> && sizeof(CoreStats) % sizeof(std::uint64_t) == 0);
-
   const TscClock& clock_;
   DpdkIo io_;
   shard::Shard shard_;
   shard::Loop<DpdkIo> loop_;
   Time publish_at_{};
-  std::array<std::atomic<std::uint64_t>, words> published_{};
+  shard::PublishedStats published_;
 };
 
 }  // namespace handfast::dpdk

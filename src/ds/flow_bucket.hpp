@@ -3,13 +3,13 @@
 // Layer: ds. Knows nothing of keys, hashes or probing.
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 
 #if defined(__SSE2__)
 #include <emmintrin.h>
 #endif
 
+#include "ds/atomics.hpp"
 #include "ds/cache_line.hpp"
 
 namespace handfast::ds {
@@ -19,7 +19,8 @@ namespace handfast::ds {
 ///
 /// There are no fences (TSan does not know them): every store of a pair is a release and every load of it an
 /// acquire, so a reader that sees any part of a change also sees the version that announced it.
-struct alignas(cache_line) FlowBucket {
+template <class Access = Atomics>
+struct alignas(cache_line) BasicFlowBucket {
   static constexpr unsigned entries = 9;
   static constexpr std::uint16_t empty_tag = 0;
   static constexpr std::uint16_t overflow_max = 0xffff;
@@ -78,13 +79,14 @@ struct alignas(cache_line) FlowBucket {
 
   template <class Word>
   [[nodiscard]] static Word load(Word& word) {
-    return std::atomic_ref<Word>{word}.load(std::memory_order_acquire);
+    return Access::load(word);
   }
   template <class Word>
   static void store(Word& word, Word value) {
-    std::atomic_ref<Word>{word}.store(value, std::memory_order_release);
+    Access::store(word, value);
   }
 };
+using FlowBucket = BasicFlowBucket<>;
 static_assert(sizeof(FlowBucket) == cache_line && FlowBucket::entries == 9);
 
 }  // namespace handfast::ds

@@ -5,15 +5,15 @@
 #pragma once
 
 #include <algorithm>
-#include <atomic>
 #include <bit>
 #include <cstdint>
-#include <thread>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
 #include "base/assert.hpp"
 #include "base/flow_key.hpp"
+#include "ds/atomics.hpp"
 #include "ds/cache_line.hpp"
 #include "ds/flow_bucket.hpp"
 #include "ds/mapping.hpp"
@@ -25,8 +25,10 @@ namespace handfast::ds {
 /// would form runs longer than any bound.) Each bucket that it passed by counts it in `overflow`, so that a
 /// look-up stops at the first bucket that nobody passed. KeyOf: `const FlowKey& operator()(std::uint32_t
 /// slot) const`; called by the owner's side only.
-template <class KeyOf>
+template <class KeyOf, class Access = Atomics>
 class FlowTable {
+  using FlowBucket = BasicFlowBucket<Access>;
+
  public:
   static constexpr std::uint32_t npos = 0xffffffff;
   static constexpr unsigned max_probe = 16;
@@ -121,9 +123,18 @@ class FlowTable {
   /// or missed. visit(std::uint32_t slot); the slot may have been freed by then: check its generation.
   template <class F>
   void snapshot(F&& visit) const {
+    snapshot([](std::uint32_t slot) { return slot; }, visit);
+  }
+
+  /// The same with what `read(slot)` makes of each entry: visit(value). `read` is called while the entry stands in its
+  /// bucket, so what it reads of the slot is of that entry, provided that it uses atomic loads with acquire, that the
+  /// owner writes with release, and that it takes a flow out (or to another slot) before it reuses the slot. `read` may
+  /// be called more often than `visit`, and for a slot that has just left.
+  template <class Read, class Visit>
+  void snapshot(Read&& read, Visit&& visit) const {
+    std::invoke_result_t<Read&, std::uint32_t> copy[FlowBucket::entries];
     for (std::uint32_t i = 0; i < bucket_count_; ++i) {
-      std::uint32_t copy[FlowBucket::entries];
-      const unsigned count = copy_bucket(buckets_[i], copy);
+      const unsigned count = copy_bucket(buckets_[i], read, copy);
       for (unsigned k = 0; k < count; ++k) visit(copy[k]);
     }
   }
@@ -151,7 +162,6 @@ class FlowTable {
     unsigned index;
     unsigned probe;
   };
-  static constexpr unsigned spins_before_yield = 64;
   static constexpr std::uint32_t least_buckets = 4 * max_probe;  // so that there are strides to choose from
 
   static std::uint32_t count_for(std::uint32_t capacity, unsigned load_percent) {
@@ -209,8 +219,7 @@ class FlowTable {
     return {nullptr, 0, 0};
   }
 
-  // Reads the bucket until nothing changed meanwhile. The owner changes a bucket within a few nanoseconds,
-  // unless the scheduler takes its core away in between: hence the yield.
+  // Reads the bucket until nothing changed meanwhile.
   template <class Read>
   static void read_unchanged(FlowBucket& bucket, Read&& read) {
     for (unsigned spins = 0;; ++spins) {
@@ -219,7 +228,7 @@ class FlowTable {
         read();
         if (FlowBucket::load(bucket.version) == before) return;
       }
-      if (spins >= spins_before_yield) std::this_thread::yield();
+      Access::pause(spins);
     }
   }
 
@@ -242,13 +251,14 @@ class FlowTable {
     return found;
   }
 
-  static unsigned copy_bucket(FlowBucket& bucket, std::uint32_t (&copy)[FlowBucket::entries]) {
+  template <class Read, class Value>
+  static unsigned copy_bucket(FlowBucket& bucket, Read& read, Value (&copy)[FlowBucket::entries]) {
     unsigned count = 0;
     read_unchanged(bucket, [&] {
       count = 0;
       for (unsigned i = 0; i < FlowBucket::entries; ++i) {
         if (FlowBucket::load(bucket.tags[i]) != FlowBucket::empty_tag) {
-          copy[count++] = FlowBucket::load(bucket.slots[i]);
+          copy[count++] = read(FlowBucket::load(bucket.slots[i]));
         }
       }
     });
@@ -260,12 +270,12 @@ class FlowTable {
   [[no_unique_address]] KeyOf key_of_;
   Mapping memory_;
   FlowBucket* buckets_;
-  std::atomic<std::uint32_t> size_{0};
+  typename Access::template Atomic<std::uint32_t> size_{0};
 };
 
-template <class KeyOf>
+template <class KeyOf, class Access>
 template <class HashOf>
-bool FlowTable<KeyOf>::invariants(HashOf&& hash_of) const {
+bool FlowTable<KeyOf, Access>::invariants(HashOf&& hash_of) const {
   std::uint32_t entries = 0;
   std::vector<std::uint32_t> passed(bucket_count_);
   for (std::uint32_t i = 0; i < bucket_count_; ++i) {

@@ -12,13 +12,14 @@
 #include <utility>
 
 #include "base/assert.hpp"
+#include "ds/atomics.hpp"
 #include "ds/cache_line.hpp"
 
 namespace handfast::ds {
 
 /// Each cell carries the position that may use it next: p while it waits for the push at p, p + 1 while it
 /// holds what was pushed there, p + capacity once that is popped.
-template <class T>
+template <class T, class Access = Atomics>
 class MpscRing {
  public:
   /// Rounded up to a power of two, at least 2 (with one cell, "holds" and "popped" would be the same number).
@@ -70,13 +71,13 @@ class MpscRing {
 
  private:
   struct Cell {
-    std::atomic<std::size_t> turn{0};
-    T value{};
+    typename Access::template Atomic<std::size_t> turn{0};
+    typename Access::template Cell<T> value{};
   };
 
   const std::size_t mask_;
   const std::unique_ptr<Cell[]> cells_;
-  alignas(cache_line) std::atomic<std::size_t> tail_{0};
+  alignas(cache_line) typename Access::template Atomic<std::size_t> tail_{0};
   alignas(cache_line) std::size_t head_ = 0;
 };
 

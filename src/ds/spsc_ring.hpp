@@ -12,13 +12,14 @@
 #include <type_traits>
 
 #include "base/assert.hpp"
+#include "ds/atomics.hpp"
 #include "ds/cache_line.hpp"
 
 namespace handfast::ds {
 
 /// Positions only ever grow; their difference is what is inside. Each side keeps a copy of the other's
 /// position and looks at the real one only when the copy says full or empty.
-template <class T>
+template <class T, class Access = Atomics>
 class SpscRing {
   static_assert(std::is_trivially_copyable_v<T>);
 
@@ -26,7 +27,7 @@ class SpscRing {
   /// Rounded up to a power of two.
   explicit SpscRing(std::size_t capacity)
       : mask_(std::bit_ceil(std::max<std::size_t>(capacity, 1)) - 1),
-        cells_(std::make_unique<T[]>(mask_ + 1)) {
+        cells_(std::make_unique<Cell[]>(mask_ + 1)) {
     HF_ASSERT(capacity <= std::size_t{1} << 31);
   }
   SpscRing(const SpscRing&) = delete;
@@ -70,12 +71,13 @@ class SpscRing {
 
  private:
   struct alignas(cache_line) Side {
-    std::atomic<std::size_t> position{0};
+    typename Access::template Atomic<std::size_t> position{0};
     std::size_t other = 0;  // the other side's position when last looked at
   };
 
   const std::size_t mask_;
-  const std::unique_ptr<T[]> cells_;
+  using Cell = typename Access::template Cell<T>;
+  const std::unique_ptr<Cell[]> cells_;
   Side producer_;
   Side consumer_;
 };

@@ -368,20 +368,18 @@ CoreStats Shard::stats() const { return cx_.stats; }
 std::vector<ConnInfo> Shard::connections() const {
   auto& cx = const_cast<tcp::Context&>(cx_);
   std::vector<ConnInfo> list;
-  cx_.flows.snapshot([&](std::uint32_t slot) {
-    // The slot may be reused while we look: what we read counts only if the table still leads from it to the slot.
+  // What is read of a slot counts only while the table leads to it: it may be reused as soon as it does not.
+  const auto line = [&cx](std::uint32_t slot) {
     const FlowKey key = tcp::observe(cx.key(slot));
     State state = State::time_wait;
     switch (tcp::FlowSlot::kind(slot)) {
-      case tcp::FlowKind::connection:
-        state = std::atomic_ref(cx.tcbs[tcp::FlowSlot::index(slot)].state).load(std::memory_order_relaxed);
-        break;
+      case tcp::FlowKind::connection: state = ds::Atomics::load(cx.tcbs[tcp::FlowSlot::index(slot)].state); break;
       case tcp::FlowKind::half_open: state = State::syn_received; break;
       case tcp::FlowKind::time_wait: break;
     }
-    const auto same = [&](std::uint32_t other) { return other == slot && tcp::observe(cx.key(other)) == key; };
-    if (cx_.flows.find_concurrent(cx_.hasher(key), same) == slot) list.push_back({key.local(), key.remote(), state});
-  });
+    return ConnInfo{key.local(), key.remote(), state};
+  };
+  cx_.flows.snapshot(line, [&list](const ConnInfo& info) { list.push_back(info); });
   return list;
 }
 

@@ -4,10 +4,10 @@
 // (listings); the owner alone writes them.
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 
 #include "base/flow_key.hpp"
+#include "ds/atomics.hpp"
 #include "handfast/conn.hpp"
 
 namespace handfast::tcp {
@@ -26,19 +26,22 @@ struct FlowSlot {
   [[nodiscard]] static constexpr std::uint32_t index(std::uint32_t slot) { return slot & index_mask; }
 };
 
-/// Stores a key so that a listing on another thread reads whole words.
-inline void publish(FlowKey& to, const FlowKey& from) {
-  std::atomic_ref(to.local_address).store(from.local_address, std::memory_order_relaxed);
-  std::atomic_ref(to.remote_address).store(from.remote_address, std::memory_order_relaxed);
-  std::atomic_ref(to.ports).store(from.ports, std::memory_order_relaxed);
+/// Stores a key so that a listing on another thread reads whole words, and that whoever reads one of them knows what
+/// happened before: that the slot's last user has left the table.
+template <class Access = ds::Atomics>
+void publish(FlowKey& to, const FlowKey& from) {
+  Access::store(to.local_address, from.local_address);
+  Access::store(to.remote_address, from.remote_address);
+  Access::store(to.ports, from.ports);
 }
 
 /// The reader's side of publish().
-[[nodiscard]] inline FlowKey observe(FlowKey& from) {
+template <class Access = ds::Atomics>
+[[nodiscard]] FlowKey observe(FlowKey& from) {
   FlowKey key;
-  key.local_address = std::atomic_ref(from.local_address).load(std::memory_order_relaxed);
-  key.remote_address = std::atomic_ref(from.remote_address).load(std::memory_order_relaxed);
-  key.ports = std::atomic_ref(from.ports).load(std::memory_order_relaxed);
+  key.local_address = Access::load(from.local_address);
+  key.remote_address = Access::load(from.remote_address);
+  key.ports = Access::load(from.ports);
   return key;
 }
 

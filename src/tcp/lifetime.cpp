@@ -33,6 +33,12 @@ std::uint32_t first_limit(const TcpConfig& tcp, std::uint8_t shift) {
   return std::min(tcp.receive_buffer, std::max(tcp.receive_buffer_initial, 4u << shift));
 }
 
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Winvalid-offsetof"  // as in tcb.hpp
+constexpr std::size_t state_offset = offsetof(Tcb, state);
+#pragma GCC diagnostic pop
+static_assert(State{} == State::closed);  // of a slot that was never used
+
 std::uint32_t flow_count(const Limits& limits) { return limits.connections + limits.half_open + limits.time_wait; }
 
 /// What a connection begins with, whatever it is.
@@ -88,10 +94,15 @@ Tcb* new_tcb(Context& cx, const FlowKey& key) {
   const std::uint32_t index = cx.tcbs.allocate();
   if (index == npos) return nullptr;
   Tcb& tcb = cx.tcbs[index];
-  // Everything but key and generation, which other threads may be reading; from memory, where it has stood for long: a
-  // block built here would be loaded back before its stores are done.
-  std::memcpy(reinterpret_cast<std::byte*>(&tcb) + tcb_private_offset,
-              reinterpret_cast<const std::byte*>(&cx.fresh_tcb) + tcb_private_offset, sizeof(Tcb) - tcb_private_offset);
+  // Everything but key, generation and state, which other threads may be reading (a block that is free has the state of a
+  // fresh one); from memory, where it has stood for long: a block built here would be loaded back before its stores are
+  // done.
+  HF_DEBUG_ASSERT(tcb.state == State::closed);
+  const auto renew = [&](std::size_t from, std::size_t to) {
+    std::memcpy(reinterpret_cast<std::byte*>(&tcb) + from, reinterpret_cast<const std::byte*>(&cx.fresh_tcb) + from, to - from);
+  };
+  renew(tcb_private_offset, state_offset);
+  renew(state_offset + sizeof(State), sizeof(Tcb));
   publish(tcb.key, key);
   tcb.flow_sum = wire::flow_sum(key);
   tcb.heard_ms = tcb.progress_ms = cx.now_ms;

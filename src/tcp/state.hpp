@@ -3,10 +3,10 @@
 #pragma once
 
 #include <array>
-#include <atomic>
 #include <cstdint>
 
 #include "base/assert.hpp"
+#include "ds/atomics.hpp"
 #include "tcp/tcb.hpp"
 
 namespace handfast::tcp {
@@ -42,10 +42,11 @@ inline constexpr std::array<std::uint16_t, state_count> legal_edges = [] {
   return (legal_edges[static_cast<std::size_t>(from)] >> static_cast<unsigned>(to) & 1) != 0;
 }
 
-/// Listings on other threads read the state while it changes: a relaxed store of one byte.
+/// Listings on other threads read the state while it changes; a release, as with keys: who reads the state of a slot's next
+/// user knows that the last one has left the table.
 inline void set_state(Tcb& tcb, State to) {
   HF_ASSERT(is_legal(tcb.state, to));
-  std::atomic_ref(tcb.state).store(to, std::memory_order_relaxed);
+  ds::Atomics::store(tcb.state, to);
 }
 
 }  // namespace handfast::tcp
