@@ -7,6 +7,7 @@
 
 #include "base/rng.hpp"
 #include "fuzz/fuzz.hpp"
+#include "fuzz/reading.hpp"
 #include "wire/ethernet.hpp"
 #include "wire/fast_parse.hpp"
 #include "wire/ipv4.hpp"
@@ -15,27 +16,9 @@
 namespace handfast::fuzz {
 namespace {
 
-using Bytes = std::span<const std::byte>;
 constexpr std::size_t most_frame = 1536;
 
 // --- the reading that shares nothing with src/wire ------------------------------------------------------------
-
-std::uint32_t get(Bytes b, std::size_t at, std::size_t n) {
-  std::uint32_t value = 0;
-  for (std::size_t i = 0; i < n; ++i) value = value << 8 | std::to_integer<std::uint32_t>(b[at + i]);
-  return value;
-}
-
-/// rfc1071: the sum of 16-bit words with the carries put back, a zero behind an odd end.
-std::uint32_t plain_sum(Bytes b, std::uint32_t start = 0) {
-  std::uint64_t sum = start;
-  std::size_t i = 0;
-  for (; i + 1 < b.size(); i += 2)
-    sum += std::to_integer<std::uint32_t>(b[i]) << 8 | std::to_integer<std::uint32_t>(b[i + 1]);
-  if (i < b.size()) sum += std::to_integer<std::uint32_t>(b[i]) << 8;
-  while (sum >> 16 != 0) sum = (sum & 0xffff) + (sum >> 16);
-  return static_cast<std::uint32_t>(sum);
-}
 
 /// Where the pieces of a frame stand, as far as they can be made out.
 struct Anatomy {
@@ -103,11 +86,6 @@ bool is_acceptable(Bytes frame, wire::ChecksumState ip_state, wire::ChecksumStat
   if (tcp_state == wire::ChecksumState::bad) return false;
   if (tcp_state == wire::ChecksumState::unknown && tcp_sum(frame, a) != 0xffff) return false;
   return get(tcp, 0, 2) != 0 && get(tcp, 2, 2) != 0;
-}
-
-void put(std::span<std::byte> b, std::size_t at, std::uint32_t value) {
-  b[at] = static_cast<std::byte>(value >> 8);
-  b[at + 1] = static_cast<std::byte>(value);
 }
 
 /// Fixes the sums that `control` names, where there is a place for them.

@@ -7,13 +7,12 @@
 
 #include "base/rng.hpp"
 #include "fuzz/fuzz.hpp"
+#include "fuzz/reading.hpp"
 #include "wire/tcp.hpp"
 #include "wire/tcp_writer.hpp"
 
 namespace handfast::fuzz {
 namespace {
-
-using Bytes = std::span<const std::byte>;
 
 /// The second parser: rfc9293 3.2 for the list, MSS and its end; rfc7323 2.2, 3.2; rfc2018 2, 3; rfc5482 3; rfc7413 4.1.1;
 /// rfc2385 and rfc5925 by their kind alone. A kind that is known by another length is an error, but for the two whose
