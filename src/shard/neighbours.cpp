@@ -57,7 +57,11 @@ Neighbours::Result Neighbours::find_slow(Ipv4Address next_hop, Time now) {
     if (entry->attempts < link_.neighbour_attempts) {
       const Time ask_again = stale + entry->attempts * link_.neighbour_retry;
       const bool refresh = now >= ask_again;
-      if (refresh) ++entry->attempts;
+      if (refresh) {
+        // The next question, and in the end giving up, count from this one, however long nobody had asked.
+        entry->since = now - link_.neighbour_lifetime - entry->attempts * link_.neighbour_retry;
+        ++entry->attempts;
+      }
       return {Lookup::known, entry->mac, refresh};
     }
     if (now < stale + entry->attempts * link_.neighbour_retry) return {Lookup::known, entry->mac};

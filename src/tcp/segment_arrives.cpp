@@ -700,6 +700,7 @@ void syn_sent_syn(Arrival& a) {
   if (tcb.snd_una != tcb.snd_nxt) take_back_syn_data(tcb);
   if (has(tcb, syn_retransmitted)) tcb.cwnd = tcb.snd_mss;  // RFC 5681 section 3.1
   set_state(tcb, State::established);
+  if (has(tcb, fin_queued)) set_state(tcb, State::fin_wait_1);  // the application shut it while the SYN was out (3.10.4)
   ++cx.stats.established;
   a.verdict.established = true;
   announce_user_timeout(cx, tcb);

@@ -279,6 +279,28 @@ TEST(Arp, aged_entry__used_on_while_it_is_asked_for_directly__answer_renews_it) 
 }
 
 // rfc1122 2.3.2.1
+// rfc1122 2.3.2.1: no more than one question a second to one destination, however many segments leave for it.
+TEST(Arp, long_idle_entry__burst_of_segments__is_asked_once_and_all_leave_at_once) {
+  LinkConfig link;
+  link.address = {us, 24};
+  shard::Neighbours cache{link, 16};
+  const wire::ArpPacket request{ArpOperation::request, friend_mac, friend_address, {}, us};
+  Time now{1h};
+  ASSERT_EQ(cache.learn(request, true, now), Drop::none);
+  using Lookup = shard::Neighbours::Lookup;
+  now += link.neighbour_lifetime + 1h;
+  for (int second = 0; second < link.neighbour_attempts; ++second) {
+    for (int i = 0; i < 100; ++i) {
+      const auto found = cache.find(friend_address, now);
+      ASSERT_EQ(found.what, Lookup::known) << "segment " << i << " of second " << second;
+      EXPECT_EQ(found.mac, friend_mac);
+      EXPECT_EQ(found.refresh, i == 0) << "segment " << i << " of second " << second;
+    }
+    now += link.neighbour_retry;
+  }
+  EXPECT_EQ(cache.find(friend_address, now).what, Lookup::ask_and_wait) << "no answer to any question: given up";
+}
+
 TEST(Arp, aged_entry__nobody_answers__is_given_up_and_asked_for_by_broadcast) {
   Quiet t;
   t.listen();

@@ -35,6 +35,26 @@ TEST(HalfClose, ours__the_peers_data_still_comes_in_for_hours) {
   EXPECT_EQ(t.app.count("fin"), 1);
 }
 
+// rfc9293 3.10.4: what is asked for while the SYN is out is done once it is answered.
+TEST(HalfClose, ours_while_connecting__fin_follows_the_handshake_and_the_connection_ends) {
+  Trace t;
+  const ConnId id = t.connect();
+  auto c = t.core().find(id);
+  ASSERT_TRUE(c);
+  EXPECT_EQ(c->send("ask"), 3u);
+  c->shutdown_write();
+  t.peer.expect().syn();
+  t.peer.syn_ack();
+  t.peer.expect().fin().data("ask").seq(1).ack(1);
+  EXPECT_EQ(t.state(), State::fin_wait_1);
+  t.peer.ack();
+  EXPECT_EQ(t.state(), State::fin_wait_2);
+  t.peer.fin().data("answer");
+  t.peer.expect().pure_ack().ack(8);
+  EXPECT_EQ(t.app.received(), "answer");
+  EXPECT_EQ(t.app.events.back(), "closed:finished");
+}
+
 TEST(HalfClose, ours__data_with_the_peers_fin__delivered_then_eof_then_closed) {
   Trace t;
   t.listen();

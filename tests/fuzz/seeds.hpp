@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Where seeds go, and who makes them. Layer: fuzz.
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace handfast::fuzz {
+
+class Seeds {
+ public:
+  explicit Seeds(std::string root) : root_(std::move(root)) {}
+  void add(const std::string& target, const std::string& name, std::span<const std::byte> bytes);
+  void add(const std::string& target, const std::string& name, std::string_view text) {
+    add(target, name, std::as_bytes(std::span{text.data(), text.size()}));
+  }
+
+ private:
+  std::string root_;
+};
+
+void add_frame_seeds(Seeds& seeds);  ///< frames, options, neighbours, fragments
+
+}  // namespace handfast::fuzz

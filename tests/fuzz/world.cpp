@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The world of F5: configurations, time, what leaves the stack and is judged; see world.hpp. Layer: fuzz.
+#include "fuzz/world.hpp"
+
+#include <algorithm>
+#include <limits>
+#include <string>
+
+#include "fuzz/reading.hpp"
+#include "wire/arp.hpp"
+#include "wire/ethernet.hpp"
+
+namespace handfast::fuzz {
+namespace {
+
+constexpr Ipv4Address stack_address{10, 0, 0, 1}, peer_address{10, 0, 0, 2};
+constexpr MacAddress stack_mac{{0x02, 0x68, 0x66, 0, 0, 1}}, peer_mac{{0x02, 0, 0, 0, 0, 2}};
+constexpr std::size_t unlimited = std::numeric_limits<std::size_t>::max();
+/// Between two programs: longer than anything that a stack remembers of a peer.
+constexpr Duration long_enough = 20min;
+constexpr int most_polls = 64;  // of one op
+
+/// Transitions by what caused them, for libFuzzer: a state is news only with its cause.
+__attribute__((section("__libfuzzer_extra_counters"))) std::uint8_t transitions_seen[8192];
+
+void note(State from, const Op& op, unsigned position, State to) {
+  const std::uint32_t event = static_cast<std::uint32_t>(from) | static_cast<std::uint32_t>(op.kind) << 4 |
+                              (op.flags & 0x17u) << 9 | position << 14 | static_cast<std::uint32_t>(to) << 17;
+  std::uint8_t& counter = transitions_seen[event * 2654435761u >> 19];
+  if (counter != 255) ++counter;
+}
+
+}  // namespace
+
+CoreConfig config_of(unsigned variant) {
+  CoreConfig config;
+  config.seed = 0x68616e64 + variant;
+  config.link.address = {stack_address, 24};
+  config.link.mac = stack_mac;
+  Limits& l = config.limits;
+  l.connections = 16;
+  l.half_open = 8;
+  l.time_wait = 8;
+  l.buffer_memory = 256 << 10;
+  l.send_extents = 64;
+  l.listeners = 4;
+  l.handlers = 2;
+  l.recovery_blocks = 8;
+  l.neighbours = 16;
+  l.paths = l.path_searches = l.held_frames = l.fast_open_servers = l.posts = l.timers = 8;
+  TcpConfig& t = config.tcp;
+  t.msl = 1s;
+  t.fin_wait_2_timeout = 5s;
+  t.receive_buffer = 32 << 10;
+  t.receive_buffer_initial = 8 << 10;
+  t.send_buffer = 32 << 10;
+  switch (variant) {
+    case 1: t.congestion_control = CongestionControl::new_reno; break;
+    case 2: t.congestion_control = CongestionControl::bbr; break;
+    case 3: t.congestion_control = CongestionControl::dctcp; break;
+    case 4: t.timestamps = false; break;
+    case 5: t.sack = false; break;
+    case 6: t.window_scale = false; break;
+    case 7: t.timestamps = t.sack = t.window_scale = false; break;
+    case 8: t.ecn = true; break;
+    case 9: l.half_open = 0; break;
+    case 10: l.half_open = 1, t.syn_cookies = false; break;
+    case 11: t.keepalive = true, t.keepalive_idle = 1s, t.keepalive_interval = 1s, t.keepalive_garbage = true; break;
+    case 12: t.pacing = true; break;
+    case 13: t.path_mtu_discovery = PathMtuDiscovery::always, t.base_path_mtu = 296; break;
+    case 14: t.user_timeout_option = true, t.rto_max = 2s, t.user_timeout_least = 4s; break;
+    case 15: l.connections = 2, l.send_extents = 4, l.recovery_blocks = 1, l.time_wait = 1, l.buffer_memory = 64 << 10, t.nagle = false; break;
+    case 16: t.receive_buffer = t.receive_buffer_initial = 2048, t.send_buffer = 2048, t.delayed_ack = Duration{0}; break;
+    case 17: l.half_open = 2, l.time_wait = 0, t.rfc1337 = false, t.path_mtu_discovery = PathMtuDiscovery::off; break;
+    default: break;
+  }
+  return config;
+}
+
+World::World(unsigned variant) : config_(config_of(variant)), now_(Time{1h}) {
+  auto made = FrameStack::create(
+      config_, now_, [](void* self, std::span<const std::byte> frame) { static_cast<World*>(self)->on_frame(frame); }, this);
+  FUZZ_CHECK(made.has_value());
+  stack_ = std::move(*made);
+  handler_ = *stack_->core().add_handler_ref(app_);
+  hoard_.reserve(256);
+  for (std::uint16_t i = 0; i < peers_.size(); ++i)
+    peers_[i].self = {peer_address, static_cast<Port>(40000 + i)}, peers_[i].stack = {stack_address, 80};
+}
+
+bool World::is_worn() const { return now_ > Time{Duration{std::int64_t{1} << 60}}; }
+
+void World::begin(const Program& program) {
+  now_ += long_enough;
+  rng_ = Rng{std::uint64_t{program.spare} << 8 | program.setup};
+  app_.manners = program.manners;
+  for (Peer& peer : peers_) {
+    const Endpoint self = peer.self, stack = peer.stack;
+    peer = Peer{};
+    peer.self = self;
+    peer.stack = stack;
+    peer.iss = 0xffffff00u + static_cast<std::uint32_t>(rng_.below(512));
+  }
+  answers_arp_ = (program.setup & 1) == 0;
+  if ((program.setup & 2) == 0) listen({});
+  poll();
+  if ((program.setup & 4) == 0) {
+    Op known;
+    known.kind = OpKind::arp;
+    arp(peers_[0], known);
+    poll();
+  }
+}
+
+void World::finish() {
+  app_.manners = 0;
+  app_.drop_buffers();
+  hoard_.clear();
+  answers_arp_ = true;
+  stack_->limit_buffers(unlimited);
+  stack_->limit_transmit(unlimited);
+  Core& core = stack_->core();
+  if (listening_) core.close(listener_);
+  listening_ = false;
+  core.abort_all();
+  poll();
+  // TIME-WAIT, questions to neighbours, frames that wait for them, flights that rest.
+  for (int i = 0; i < 5; ++i) advance(1s);
+  Inside::check_nothing_held(core);
+  FUZZ_CHECK(stack_->buffers_in_use() == 0 && app_.references == 0 && Application::State::living == 0);
+}
+
+void World::poll() { stack_->poll(now_); }
+
+void World::advance(Duration d) {
+  const Time end = now_ + d;
+  for (int i = 0; i < most_polls; ++i) {
+    const auto next = stack_->next_deadline();
+    if (!next || *next > end) break;
+    now_ = std::max(now_, *next);
+    poll();
+  }
+  now_ = end;
+  poll();
+}
+
+std::uint32_t World::slot_of(const Peer& peer) {
+  tcp::Context& cx = stack_->core().shard().tcp();
+  const FlowKey key{peer.stack, peer.self};
+  return cx.flows.find(cx.hasher(key), key);
+}
+
+World::Live World::look(const Peer& peer) {
+  tcp::Context& cx = stack_->core().shard().tcp();
+  const std::uint32_t slot = slot_of(peer);
+  // Without a block: what the wire has shown (a SYN cookie, a connection that is gone).
+  Live live;
+  live.rcv_nxt = live.beyond = peer.iss + 1;
+  live.rcv_adv = live.rcv_nxt + 4096;
+  live.irs = peer.iss;
+  live.iss = peer.irs;
+  live.snd_una = live.snd_nxt = live.middle = peer.sent;
+  live.state = state_of(stack_->core(), slot);
+  if (slot == tcp::npos) return live;
+  const std::uint32_t index = tcp::FlowSlot::index(slot);
+  if (tcp::FlowSlot::kind(slot) == tcp::FlowKind::half_open) {
+    const tcp::Handshake& h = cx.half_opens[index].handshake;
+    live.rcv_nxt = live.beyond = h.irs.raw() + 1;
+    live.rcv_adv = live.rcv_nxt + h.rcv_wnd;
+    live.snd_una = h.iss.raw();
+    live.snd_nxt = live.middle = h.iss.raw() + 1;
+    live.timestamps = h.timestamps;
+  } else if (tcp::FlowSlot::kind(slot) == tcp::FlowKind::time_wait) {
+    const tcp::TimeWait& t = cx.time_waits[index];
+    live.rcv_nxt = live.beyond = t.rcv_nxt.raw();
+    live.rcv_adv = live.rcv_nxt + t.window;
+    live.snd_una = live.snd_nxt = live.middle = t.snd_nxt.raw();
+    live.timestamps = t.timestamps;
+  } else {
+    const tcp::Tcb& tcb = cx.tcbs[index];
+    live.rcv_nxt = live.beyond = tcb.rcv_nxt.raw();
+    live.rcv_adv = tcb.rcv_adv.raw();
+    live.snd_una = tcb.snd_una.raw();
+    live.snd_nxt = tcb.snd_nxt.raw();
+    live.middle = live.snd_una + (live.snd_nxt - live.snd_una) / 2;
+    if (tcb.flight != nullptr && !tcb.flight->sent.empty()) live.middle = tcb.flight->sent.front().right.raw();
+    if (tcb.receive != nullptr && !tcb.receive->beyond.empty()) live.beyond = tcb.receive->beyond.back().right.raw();
+    live.timestamps = has(tcb, tcp::ts_enabled);
+  }
+  return live;
+}
+
+void World::look_at_all(const Op& op) {
+  inside_.check(stack_->core());
+  for (Peer& peer : peers_) {
+    const State now = state_of(stack_->core(), slot_of(peer));
+    if (now != peer.before || &peer == &peers_[op.peer & 3]) note(peer.before, op, op.bases >> 4 & 7, now);
+    peer.before = now;
+  }
+}
+
+void World::on_frame(std::span<const std::byte> frame) {
+  FUZZ_CHECK(frame.size() >= 42 && frame.size() <= 14u + config_.link.mtu);
+  const std::uint32_t type = get(frame, 12, 2);
+  if (type == wire::ether_type_arp) return answer_arp(frame);
+  FUZZ_CHECK(type == wire::ether_type_ipv4);
+  if (get(frame, 23, 1) != wire::protocol_tcp) return;  // an echo reply
+  std::string why;
+  const auto packet = test::parse_strictly(frame, why);
+  if (!packet) finding(why.c_str(), __FILE__, __LINE__);
+  on_segment(*packet);
+}
+
+void World::on_segment(const test::Packet& packet) {
+  FUZZ_CHECK(!packet.has(test::RST) || (packet.payload.empty() && !packet.has(test::SYN) && !packet.has(test::FIN)));
+  // What leaves is what the application wrote, at its place; keep-alive's garbage octet is before all of it.
+  const std::uint32_t first = packet.seq + (packet.has(test::SYN) ? 1u : 0u);
+  const bool garbage = config_.tcp.keepalive_garbage && packet.payload.size() == 1;
+  const auto bytes = std::as_bytes(std::span{packet.payload.data(), packet.payload.size()});
+  FUZZ_CHECK(garbage || is_content(first, bytes));
+  for (Peer& peer : peers_) {
+    if (peer.self != packet.destination || peer.stack != packet.source) continue;
+    const std::uint32_t end = packet.seq + packet.length();
+    if (packet.has(test::SYN)) {
+      peer.irs = packet.seq;
+      peer.sent = end;
+    }
+    if (!packet.has(test::RST) && static_cast<std::int32_t>(end - peer.sent) > 0) peer.sent = end;
+    if (packet.ts) peer.ts = packet.ts->first;
+    if (packet.cookie && packet.cookie->size() <= peer.cookie.size() && !packet.cookie->empty()) {
+      peer.cookie_length = static_cast<std::uint8_t>(packet.cookie->size());
+      std::memcpy(peer.cookie.data(), packet.cookie->data(), packet.cookie->size());
+    }
+  }
+}
+
+void World::answer_arp(std::span<const std::byte> frame) {
+  wire::ArpPacket request;
+  FUZZ_CHECK(wire::parse_arp(frame.subspan(14), request) == Drop::none);
+  if (!answers_arp_ || request.operation != wire::ArpOperation::request) return;
+  std::array<std::byte, 42> reply{};
+  wire::write_ethernet(reply.data(), stack_mac, peer_mac, wire::ether_type_arp);
+  wire::write_arp(reply.data() + 14, {wire::ArpOperation::reply, peer_mac, request.target_address, stack_mac, stack_address});
+  inject(reply);
+}
+
+}  // namespace handfast::fuzz
