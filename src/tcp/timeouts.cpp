@@ -104,6 +104,8 @@ void persist_timeout(Context& cx, Tcb& tcb) {
     mark_dirty(cx, tcb);
     return;
   }
+  // Silence counts from the first probe on: before it nobody was asked, however long the connection had nothing to send.
+  if (tcb.snd_una == tcb.snd_nxt && !has(tcb, orphan)) tcb.progress_ms = cx.now_ms;
   if (gave_up(cx, tcb)) {
     end_connection(cx, tcb, CloseReason::timed_out);
     return;
