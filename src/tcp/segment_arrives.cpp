@@ -383,7 +383,7 @@ Step process_ack(Arrival& a) {
   }
   update_window(a, is_news);
   // A probe was answered: the peer lives (section 3.8.6.1: the connection may stay open as long as it does).
-  if (tcb.snd_wnd == 0 && !has(tcb, orphan)) tcb.progress_ms = cx.now_ms;  // MUST-37, SHLD-17
+  if (tcb.snd_wnd == 0 && !has(tcb, orphan) && !is_user_timeout_ours(cx, tcb)) tcb.progress_ms = cx.now_ms;  // MUST-37, SHLD-17
   return Step::go_on;
 }
 

@@ -176,7 +176,7 @@ Time before_giving_up(const Context& cx, const Tcb& tcb, Time deadline) {
 }
 
 void start_persist_timer(Context& cx, Tcb& tcb, bool small_window) {
-  tcb.rtx_deadline = cx.now + (small_window ? cx.config.tcp.override_timeout : current_rto(cx, tcb));
+  tcb.rtx_deadline = small_window ? cx.now + cx.config.tcp.override_timeout : before_giving_up(cx, tcb, cx.now + current_rto(cx, tcb));
   arm_for(cx, tcb, tcb.rtx_deadline);
 }
 
