@@ -235,7 +235,21 @@ void start_half_open_timer(Context& cx, HalfOpen& half) {
   cx.half_open_wheel.arm(half.timer, cx.now + rto);
 }
 
+namespace {
+/// The table is full or was so a moment ago: cookies are sent in place of entries.
+bool half_opens_are_scarce(const Context& cx) {
+  return cx.last_cookie != Time::min() && cx.now - cx.last_cookie < 2 * cx.config.tcp.rto_initial;
+}
+}  // namespace
+
 void half_open_timer(Context& cx, HalfOpen& half) {
+  // Then nearly all of them are forged: each is answered once, so that nothing is reflected but one for one, and leaves its
+  // place after a second wait, for peers that are far away. An honest peer's own SYN starts it over.
+  if (half.retries < cx.config.tcp.syn_ack_retries && !half.answered && half_opens_are_scarce(cx)) {
+    half.retries = cx.config.tcp.syn_ack_retries;
+    cx.half_open_wheel.arm(half.timer, cx.now + cx.config.tcp.rto_initial);
+    return;
+  }
   if (half.retries >= cx.config.tcp.syn_ack_retries) {
     remove_half_open(cx, half);
     ++cx.stats.half_open_expired;
