@@ -261,7 +261,8 @@ class Conn {
   void set_keepalive(const KeepAlive& times);
   /// Ends the connection (timed_out) when data stays unacknowledged for longer: R2 of this connection (MUST-21). Up to
   /// 6553 s in steps of 100 ms, or Duration::max(): never; 0: R2 of TcpConfig. With TcpConfig::user_timeout_option it is
-  /// advertised, and the peer's wish no longer counts (RFC 5482).
+  /// advertised, and the peer's wish no longer counts (RFC 5482). It binds a peer that answers probes and keeps its window
+  /// shut, too, which R2 of TcpConfig does not.
   void set_user_timeout(Duration limit);
 
   /// The handler's on_timer is called once after `delay`; one timer a connection, arming again replaces it.

@@ -65,6 +65,7 @@ class TimerWheel {
     node.filed_ = 0;
     if (--size_ == 0 && !advancing_) {
       next_work_ = Time::max();
+      is_cut_short_ = false;
       lag_ = Duration{0};
     }
   }
@@ -76,7 +77,7 @@ class TimerWheel {
   template <class F>
   std::size_t advance(Time now, std::size_t limit, F&& expired) {
     now_ = std::max(now_, now);
-    if (now_ < next_work_) {  // the usual case: no bucket begins up to now
+    if (now_ < next_work_ && !is_cut_short_) {  // the usual case: no bucket begins up to now
       cursor_ = tick_of(now_);
       return 0;
     }
@@ -90,7 +91,7 @@ class TimerWheel {
   [[nodiscard]] std::optional<Time> next_deadline() const {
     HF_ASSERT(!advancing_);
     if (size_ == 0) return std::nullopt;
-    return next_work_;
+    return is_cut_short_ ? begin_of(cursor_) : next_work_;
   }
 
   /// How many are armed.
@@ -238,13 +239,17 @@ class TimerWheel {
     const Tick target = tick_of(now_);
     std::size_t count = 0;
     std::size_t looked_at = 0;
-    bool last = false;  // the tick of `now` is opened once per call
+    // The tick of `now` is opened once for each time, also where the limit makes it several calls: what is due later in it
+    // goes back to its bucket, and would come out again for ever.
+    bool last = is_cut_short_ && now_ == cut_at_ && cursor_ == target && !detail::TimerList::unique(&pending_) && is_finest_pending();
+    is_cut_short_ = false;
     move_to_pending(due_bucket);
     for (;;) {
       while (!detail::TimerList::unique(&pending_)) {
         if (looked_at == limit) {
-          next_work_ = begin_of(cursor_);
-          lag_ = now_ - next_work_;
+          is_cut_short_ = true;
+          cut_at_ = now_;
+          lag_ = now_ - begin_of(cursor_);
           advancing_ = false;
           return count;
         }
@@ -281,6 +286,8 @@ class TimerWheel {
   std::size_t size_ = 0;
   Duration lag_{0};
   bool advancing_ = false;
+  bool is_cut_short_ = false;  // by the limit, at cut_at_: there is more to do at once
+  Time cut_at_{};
   detail::TimerLink pending_;  // the opened bucket, which began at the cursor
   std::array<Bitmap, levels + 1> occupied_{};
   std::array<Bucket, bucket_count + 1> buckets_;

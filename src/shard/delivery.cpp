@@ -161,6 +161,7 @@ void Shard::deliver_text(tcp::Tcb& tcb, std::span<const std::byte> text, void*& 
   if (consumed == text.size() || has(tcb, tcp::ended)) return;
   if (!tcp::store_unread(cx_, tcb, text.subspan(consumed))) {
     drop(Drop::tcp_no_memory);
+    if (tcp::take_back_text(tcb, static_cast<std::uint32_t>(text.size() - consumed))) return;
     tcp::send_reset(cx_, tcb);
     tcp::end_connection(cx_, tcb, CloseReason::no_memory);
     return;

@@ -282,6 +282,7 @@ void Shard::wake_starving() {
 }
 
 void Shard::finish_ended() {
+  if (!tcp::has_send_memory(cx_)) [[unlikely]] shed_stuck();
   wake_starving();
   // Callbacks may end further connections and ask for further deliveries: those are next round's, or this loop's, in the
   // order in which they came.

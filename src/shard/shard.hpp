@@ -34,6 +34,11 @@ inline constexpr std::size_t max_wanted = 1024, max_questions = 32;
 inline constexpr std::uint8_t max_dscp = 63;
 /// Most connections' timers in one poll; more are late by a poll and counted.
 inline constexpr std::size_t max_timers = 256;
+/// While memory is used up: how often connections are looked at for those that are stuck, how many at once, and how many
+/// timer expiries in a row without progress make one (with the least RTO about six seconds).
+inline constexpr Duration shed_interval = 1ms;
+inline constexpr std::uint32_t max_shed_looks = 256;
+inline constexpr std::uint8_t shed_backoff = 5;
 
 class Shard {
  public:
@@ -167,6 +172,9 @@ class Shard {
   // shard.cpp
   void close_listeners();
 
+  // shedding.cpp
+  void shed_stuck();
+
   // delivery.cpp
   void deliver(const tcp::Verdict& verdict, void*& handle);
   void deliver_established(tcp::Tcb& tcb);
@@ -240,6 +248,8 @@ class Shard {
   std::vector<std::byte> scratch_;
   std::uint32_t icmp_second_ = 0, icmp_in_second_ = 0, icmp_errors_in_second_ = 0;
   bool draining_ = false, aborting_ = false;
+  std::uint32_t shed_at_ = 0;  // where the next look for stuck connections begins
+  Time shed_next_ = Time::min();
 };
 
 }  // namespace handfast::shard

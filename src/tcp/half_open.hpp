@@ -33,6 +33,7 @@ struct alignas(64) HalfOpen {
   std::uint16_t listener = 0xffff;
   std::uint8_t retries = 0;           // SYN-ACKs sent again since the peer's last SYN
   bool sent_again = false;            // more than one SYN-ACK was sent: an answer could be to either
+  bool answered = false;              // its third segment came and found no room: it is not forged
   std::uint8_t challenge_sent = 0;    // in the second that began at challenge_ms
   std::uint32_t challenge_ms = 0;
   std::uint32_t sent_us = 0;          // when the SYN-ACK left: the first RTT sample, unless sent_again

@@ -267,7 +267,7 @@ HalfOpen* new_half_open(Context& cx, const FlowKey& key, std::uint64_t hash, std
   half.flow_sum = wire::flow_sum(key);
   half.listener = listener;
   half.retries = half.challenge_sent = 0;
-  half.sent_again = false;
+  half.sent_again = half.answered = false;
   half.challenge_ms = cx.now_ms;
   new (&half.timer) ds::TimerNode;
   Listener& owner = cx.listeners[listener];

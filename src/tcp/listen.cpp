@@ -140,9 +140,12 @@ bool cookies_may_be_out(const Context& cx) {
 /// The third segment promotes the entry, if there is room for a connection; without, it is as if it had been lost, and
 /// our SYN-ACK or the peer's data brings it again.
 Verdict promote_half_open(Context& cx, HalfOpen& half, std::uint64_t hash, const wire::Segment& segment) {
-  if (accept_queue_is_full(cx.listeners[half.listener])) return dropped(Drop::tcp_accept_queue_full);
-  Tcb* tcb = promote(cx, half.key, half.listener, half.handshake);
-  if (tcb == nullptr) return dropped(Drop::tcp_connections_full);
+  const bool queue_is_full = accept_queue_is_full(cx.listeners[half.listener]);
+  Tcb* tcb = queue_is_full ? nullptr : promote(cx, half.key, half.listener, half.handshake);
+  if (tcb == nullptr) {
+    half.answered = true;
+    return dropped(queue_is_full ? Drop::tcp_accept_queue_full : Drop::tcp_connections_full);
+  }
   const bool replaced = cx.flows.replace(hash, FlowSlot::make(FlowKind::half_open, cx.half_opens.index_of(half)),
                                          FlowSlot::make(FlowKind::connection, cx.tcbs.index_of(*tcb)));
   HF_ASSERT(replaced);

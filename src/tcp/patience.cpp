@@ -30,6 +30,10 @@ Duration give_up_after(const Context& cx, const Tcb& tcb) {
   }
 }
 
+bool is_user_timeout_ours(const Context& cx, const Tcb& tcb) {
+  return tcb.user_timeout_ds != 0 && (!cx.config.tcp.user_timeout_option || has(tcb, user_timeout_fixed));
+}
+
 void note_retransmission(Context& cx, Tcb& tcb) {
   // Once an episode: the next acknowledgement starts the count over.
   if (tcb.backoff != cx.config.tcp.r1_retries) return;

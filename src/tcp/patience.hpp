@@ -12,6 +12,9 @@ inline constexpr std::uint16_t endless = 0xffff;
 
 /// R2: how long nothing new may be acknowledged. Duration::max() for an endless one.
 [[nodiscard]] Duration give_up_after(const Context& cx, const Tcb& tcb);
+/// Whether that is the application's own word. Then it binds a peer too that answers every probe and keeps its window shut:
+/// whoever sets no limit waits for such a one for ever (rfc9293 3.8.6.1).
+[[nodiscard]] bool is_user_timeout_ours(const Context& cx, const Tcb& tcb);
 /// A segment was sent again after a time-out, tcb.backoff times now: at R1 the connection is in doubt.
 void note_retransmission(Context& cx, Tcb& tcb);
 

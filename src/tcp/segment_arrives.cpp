@@ -385,7 +385,7 @@ Step process_ack(Arrival& a) {
   }
   update_window(a, is_news);
   // A probe was answered: the peer lives (section 3.8.6.1: the connection may stay open as long as it does).
-  if (tcb.snd_wnd == 0 && !has(tcb, orphan)) tcb.progress_ms = cx.now_ms;  // MUST-37, SHLD-17
+  if (tcb.snd_wnd == 0 && !has(tcb, orphan) && !is_user_timeout_ours(cx, tcb)) tcb.progress_ms = cx.now_ms;  // MUST-37, SHLD-17
   return Step::go_on;
 }
 
@@ -469,15 +469,23 @@ bool wants_quick_ack(const Arrival& a) {
          distance(a.tcb.irs + 1, a.tcb.rcv_nxt) <= quick_ack_segments * a.tcb.rcv_mss;
 }
 
+/// Without memory, text is still shown to an application that listens, in its frame, and what is left of it taken back: who
+/// reads is not stopped by those who do not.
+bool can_be_shown(const Arrival& a) {
+  return a.tcb.receive == nullptr && !has(a.tcb, rx_paused | accept_pending) && a.duplicate.left == a.duplicate.right;
+}
+
 void in_order_text(Arrival& a) {
   Context& cx = a.cx;
   Tcb& tcb = a.tcb;
   const auto length = static_cast<std::uint32_t>(a.data.size());
   // Who has a buffer needs no other: with all of them in use for gaps, nothing but this fills one.
-  if (!(tcb.receive != nullptr ? has_chunks_for(cx, length) : has_memory_for(cx, length))) {
-    a.verdict.drop = Drop::tcp_no_memory;
-    a.fin = false;
-    return;
+  if (!(tcb.receive != nullptr ? has_chunks_for(cx, length) : has_memory_for(cx, length))) [[unlikely]] {
+    a.fin = false;  // it could not be taken back, and comes again
+    if (!can_be_shown(a)) {
+      a.verdict.drop = Drop::tcp_no_memory;
+      return;
+    }
   }
   const Seq before_text = tcb.rcv_nxt;
   bool filled_gap = false;
@@ -792,7 +800,18 @@ Verdict segment_arrives(Context& cx, Tcb& tcb, const wire::Segment& segment) {
 bool store_unread(Context& cx, Tcb& tcb, std::span<const std::byte> bytes) {
   const Seq at = text_end(tcb) - static_cast<std::uint32_t>(bytes.size());
   ReceiveBuffer* buffer = receive_buffer_of(cx, tcb, at);
-  return buffer != nullptr && buffer->put(cx.chunks, at, at, bytes);
+  if (buffer == nullptr) return false;
+  if (buffer->put(cx.chunks, at, at, bytes)) return true;
+  if (buffer->beyond.empty()) free_receive_buffer(cx, tcb);  // there was none
+  return false;
+}
+
+bool take_back_text(Tcb& tcb, std::uint32_t length) {
+  const Seq back = tcb.rcv_nxt - length;
+  if (tcb.receive != nullptr || has(tcb, fin_received | orphan) || after(tcb.last_ack_sent, back)) return false;
+  if (distance(tcb.irs, back) > distance(tcb.irs, tcb.rcv_nxt)) --tcb.receive_wraps;
+  tcb.rcv_nxt = back;
+  return true;
 }
 
 }  // namespace handfast::tcp

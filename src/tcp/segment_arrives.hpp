@@ -55,8 +55,11 @@ Verdict segment_arrives(Context& cx, Tcb& tcb, const wire::Segment& segment);
   return has_chunks_for(cx, length) && cx.receive_buffers.in_use() < cx.receive_buffers.capacity();
 }
 
-/// Keeps bytes that the application did not take, [rcv_nxt - bytes, rcv_nxt). Room was made sure of before they were
-/// accepted; false when the application's callback has used it up since: the stream is broken then.
+/// Keeps bytes that the application did not take, [rcv_nxt - bytes, rcv_nxt). False: there is no room, or the application's
+/// callback has used it up.
 [[nodiscard]] bool store_unread(Context& cx, Tcb& tcb, std::span<const std::byte> bytes);
+/// Then: as if these bytes had not come, so that the peer sends them again. False where they are acknowledged already, or the
+/// peer's FIN behind them is taken: the stream is broken.
+[[nodiscard]] bool take_back_text(Tcb& tcb, std::uint32_t length);
 
 }  // namespace handfast::tcp

@@ -104,6 +104,8 @@ void persist_timeout(Context& cx, Tcb& tcb) {
     mark_dirty(cx, tcb);
     return;
   }
+  // Silence counts from the first probe on: before it nobody was asked, however long the connection had nothing to send.
+  if (tcb.snd_una == tcb.snd_nxt && !has(tcb, orphan)) tcb.progress_ms = cx.now_ms;
   if (gave_up(cx, tcb)) {
     end_connection(cx, tcb, CloseReason::timed_out);
     return;
@@ -174,7 +176,7 @@ Time before_giving_up(const Context& cx, const Tcb& tcb, Time deadline) {
 }
 
 void start_persist_timer(Context& cx, Tcb& tcb, bool small_window) {
-  tcb.rtx_deadline = cx.now + (small_window ? cx.config.tcp.override_timeout : current_rto(cx, tcb));
+  tcb.rtx_deadline = small_window ? cx.now + cx.config.tcp.override_timeout : before_giving_up(cx, tcb, cx.now + current_rto(cx, tcb));
   arm_for(cx, tcb, tcb.rtx_deadline);
 }
 
@@ -233,7 +235,21 @@ void start_half_open_timer(Context& cx, HalfOpen& half) {
   cx.half_open_wheel.arm(half.timer, cx.now + rto);
 }
 
+namespace {
+/// The table is full or was so a moment ago: cookies are sent in place of entries.
+bool half_opens_are_scarce(const Context& cx) {
+  return cx.last_cookie != Time::min() && cx.now - cx.last_cookie < 2 * cx.config.tcp.rto_initial;
+}
+}  // namespace
+
 void half_open_timer(Context& cx, HalfOpen& half) {
+  // Then nearly all of them are forged: each is answered once, so that nothing is reflected but one for one, and leaves its
+  // place after a second wait, for peers that are far away. An honest peer's own SYN starts it over.
+  if (half.retries < cx.config.tcp.syn_ack_retries && !half.answered && half_opens_are_scarce(cx)) {
+    half.retries = cx.config.tcp.syn_ack_retries;
+    cx.half_open_wheel.arm(half.timer, cx.now + cx.config.tcp.rto_initial);
+    return;
+  }
   if (half.retries >= cx.config.tcp.syn_ack_retries) {
     remove_half_open(cx, half);
     ++cx.stats.half_open_expired;
