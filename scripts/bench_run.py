@@ -46,7 +46,9 @@ def run_json(root, words, what, directory=BUILD):
     lines = [line for line in result.stdout.splitlines() if line.startswith("{")]
     if not lines:
         raise Failure(f"{what} printed no figures.")
-    figures = json.loads(lines[-1])
+    figures = json.loads(lines[-1].replace("nan", "null").replace("inf", "null").replace("-null", "null"))
+    if None in figures.values():
+        raise Failure(f"{what} had nothing to count: give it more --seconds.")
     if "client_ns" in figures and "server_ns" in figures:
         figures["both_ns"] = figures["client_ns"] + figures["server_ns"]
     return figures

@@ -71,9 +71,9 @@ int ceiling(const Options& o) {
   Endpoint server{{Role::server, ports.server, o.idle, o.verify, 32, 2}, pool};
   std::vector<double> ns;
   for (unsigned i = 0; i <= o.repeats; ++i) {
-    const std::uint64_t length = cycles(i == 0 ? o.seconds / 4 : o.seconds), start = rte_rdtsc(), before = client.done();
-    const double cpu = handfast::bench::thread_cpu_seconds();
-    while (rte_rdtsc() - start < length) {
+    const std::uint64_t before = client.done();
+    const double length = i == 0 ? o.seconds / 4 : o.seconds, cpu = handfast::bench::thread_cpu_seconds();
+    while (handfast::bench::thread_cpu_seconds() - cpu < length) {
       for (std::uint32_t round = 0; round < rounds_by_clock; ++round) {
         client.open(room(client, window));
         server.poll();
