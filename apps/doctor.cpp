@@ -8,6 +8,8 @@
 #include "commands.hpp"
 #include "common/duration_text.hpp"
 #include "dpdk/machine.hpp"
+#include "memory_plan.hpp"
+#include "stack_options.hpp"
 
 namespace handfast::apps {
 namespace {
@@ -68,10 +70,36 @@ void ports(const MachineFacts& facts) {
        "dpdk-devbind.py --bind=vfio-pci 0000:03:00.0, as root");
 }
 
+void print_plan(const StackConfig& config, const PlanWishes& wishes, const MemoryPlan& plan) {
+  fmt::print("Memory for {} connections on {} core{}, all of it in use\n", count_text(wishes.connections), config.cores,
+             config.cores == 1 ? "" : "s");
+  const auto mib = [](std::uint64_t bytes) { return fmt::format("{:.1f} MiB", static_cast<double>(bytes) / (1 << 20)); };
+  for (const MemoryPlan::Row& row : plan.rows)
+    fmt::print("  {:<24} {:>14} {:>13}  {}\n", row.what, row.count == 0 ? "" : count_text(row.count), mib(row.bytes), row.remark);
+  fmt::print("  {:<24} {:>14} {:>13}\n\n", "in all", "", mib(plan.total_bytes));
+  if (plan.time_wait_life < plan.time_wait_wanted)
+    fmt::print("TIME-WAIT is too small for {} connections per second: an entry is cut short after {}, not {}.\n",
+               count_text(wishes.rate), duration_text(plan.time_wait_life), duration_text(plan.time_wait_wanted));
+  else if (wishes.rate != 0)
+    fmt::print("TIME-WAIT lasts its {} at {} connections per second.\n", duration_text(plan.time_wait_wanted), count_text(wishes.rate));
+  else
+    fmt::print("TIME-WAIT lasts its {} up to {:.0f} connections per second; beyond, entries are cut short (see --rate).\n",
+               duration_text(plan.time_wait_wanted),
+               static_cast<double>(plan.limits.time_wait) * config.cores / std::chrono::duration<double>(plan.time_wait_wanted).count());
+  fmt::print("To type: --connections {} --half-open {} --time-wait {}\n", plan.limits.connections, plan.limits.half_open,
+             plan.limits.time_wait);
+}
+
 class Doctor final : public Command {
  public:
-  explicit Doctor(CLI::App& app) : Command(app) {}
-  int run(StackConfig) override {
+  explicit Doctor(CLI::App& app) : Command(app) {
+    constexpr std::uint64_t most = std::uint64_t{64} << 28;  // on the most cores
+    add_number(app, "--plan", wishes_.connections, 1, most, "Instead: what so many connections take in memory, 10M");
+    add_number(app, "--rate", wishes_.rate, 1, 1'000'000'000, "With --plan: so many of them end here in a second, 100k")
+        ->needs("--plan");
+  }
+  int run(StackConfig config) override {
+    if (wishes_.connections != 0) return plan(config);
     const MachineFacts facts = dpdk::probe_machine();
     fmt::print("Processors and memory\n");
     processors(facts);
@@ -81,6 +109,23 @@ class Doctor final : public Command {
     fmt::print("\nTo see it work: handfast demo\n");
     return 0;
   }
+
+ private:
+  int plan(const StackConfig& config) {
+    wishes_.time_wait_given = stack_option_given("--time-wait");
+    const auto planned = plan_memory(config, wishes_);
+    if (!planned) {
+      fmt::print(stderr, "handfast: {}\n", sentences(planned.error()));
+      return exit_usage;
+    }
+    print_plan(config, wishes_, *planned);
+    const MachineFacts facts = dpdk::probe_resources();
+    const bool enough = planned->total_bytes <= facts.memory_available_bytes;
+    fmt::print("This machine has {} available: {}.\n", size_text(facts.memory_available_bytes), enough ? "enough" : "not enough");
+    return enough ? 0 : exit_not_enough_memory;
+  }
+
+  PlanWishes wishes_;
 };
 
 }  // namespace

@@ -15,6 +15,7 @@ namespace handfast::apps {
 inline constexpr int exit_usage = 2;
 inline constexpr int exit_environment = 3;
 inline constexpr int exit_nothing_succeeded = 4;
+inline constexpr int exit_not_enough_memory = 5;
 
 /// "What is wrong. What to type."
 [[nodiscard]] std::string sentences(const Error& error);

@@ -2,8 +2,6 @@
 // bulk-bench: one connection that sends as fast as it goes, each end a full stack, over a ring pair in one
 // process: both ends on one core, or one core each. Prints payload per second, by processor time too, and
 // what a segment costs at each end. kernel_reference.py has the kernel's figures beside it. Layer: bench.
-#include <time.h>
-
 #include <array>
 #include <atomic>
 #include <cinttypes>
@@ -13,6 +11,7 @@
 #include <string_view>
 #include <thread>
 
+#include "common/cpu_time.hpp"
 #include "handfast/handfast.hpp"
 
 namespace {
@@ -29,6 +28,7 @@ struct Options {
   bool copy = false;     ///< send() instead of send_static()
   bool offload = false;  ///< large segments, handed over whole by the ring
   bool one_core = true, two_cores = true;
+  bool json = false;
 };
 
 struct Sink {
@@ -62,18 +62,11 @@ StackConfig side(const Options& o, bool server) {
   return config;
 }
 
-/// Of this thread: on a shared machine the wall's clock would count what others did.
-double cpu_seconds() {
-  timespec ts{};
-  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
-  return static_cast<double>(ts.tv_sec) + static_cast<double>(ts.tv_nsec) / 1e9;
-}
-
 [[noreturn]] void give_up(const Error& error) { std::exit(report(error)); }
 
 class Bench {
  public:
-  Bench(const Options& o, bool two_cores) : two_cores_(two_cores) {
+  Bench(const Options& o, bool two_cores) : two_cores_(two_cores), json_(o.json) {
     auto pair = Stack::create_pair(side(o, true), side(o, false), !two_cores);
     if (!pair) give_up(pair.error());
     server_ = std::move(pair->first);
@@ -99,21 +92,21 @@ class Bench {
           server_->poll(0);
           if (counted || !counting.load(std::memory_order_relaxed)) continue;
           counted = true;
-          before = cpu_seconds();
+          before = bench::thread_cpu_seconds();
         }
-        server_cpu = cpu_seconds() - before;
+        server_cpu = bench::thread_cpu_seconds() - before;
         server_->core(0).abort_all();
       }};
     spin(0.3);
     counting = true;
-    const double cpu_before = cpu_seconds();
+    const double cpu_before = bench::thread_cpu_seconds();
     const CoreStats client_before = client_->stats(), server_before = server_->stats();
     client_time_ = server_time_ = {};
     const Time start = client_->now();
     spin(o.seconds);
     const double elapsed = std::chrono::duration<double>(client_->now() - start).count();
     const CoreStats client_after = client_->stats(), server_after = server_->stats();
-    double cpu = cpu_seconds() - cpu_before;
+    double cpu = bench::thread_cpu_seconds() - cpu_before;
     stop = true;
     if (server.joinable()) server.join();
     cpu += server_cpu;
@@ -141,22 +134,19 @@ class Bench {
     const double segments = static_cast<double>(sa.segments_in - sb.segments_in),
                  acks = static_cast<double>(sa.frames_out - sb.frames_out);
     const double bytes = static_cast<double>(sa.bytes_in - sb.bytes_in) - segments * headers;
-    std::printf("%5d %9.2f %13.3f %10.1f", two_cores_ ? 2 : 1, bytes * 8 / elapsed / 1e9, bytes / cpu / 1e9,
-                cpu * 1e9 / segments);
-    if (two_cores_) {
-      std::printf(" %10s %11s", "-", "-");
-    } else {
-      const double spent = static_cast<double>((client_time_ + server_time_).count()),
-                   per_segment = cpu * 1e9 / segments;
-      std::printf(" %10.1f %11.1f", per_segment * static_cast<double>(client_time_.count()) / spent,
-                  per_segment * static_cast<double>(server_time_.count()) / spent);
-    }
-    std::printf(" %9.2f %10" PRIu64 "\n", segments / acks, ca.retransmits - cb.retransmits);
+    const double per_segment = cpu * 1e9 / segments, spent = static_cast<double>((client_time_ + server_time_).count()),
+                 sender = two_cores_ ? 0 : per_segment * static_cast<double>(client_time_.count()) / spent,
+                 receiver = two_cores_ ? 0 : per_segment * static_cast<double>(server_time_.count()) / spent;
+    std::printf(json_ ? "{\"bench\": \"bulk\", \"cores\": %d, \"gbit\": %.3f, \"gbyte_cpu\": %.4f, \"ns\": %.2f, "
+                        "\"client_ns\": %.2f, \"server_ns\": %.2f, \"segments_by_ack\": %.2f, \"retransmits\": %" PRIu64 "}\n"
+                      : "%5d %9.2f %13.3f %10.1f %10.1f %11.1f %9.2f %10" PRIu64 "\n",
+                two_cores_ ? 2 : 1, bytes * 8 / elapsed / 1e9, bytes / cpu / 1e9, per_segment, sender, receiver,
+                segments / acks, ca.retransmits - cb.retransmits);
     std::fflush(stdout);
   }
 
   static constexpr double headers = 14 + 20 + 32;  // Ethernet, IPv4, TCP with timestamps
-  bool two_cores_;
+  bool two_cores_, json_;
   std::unique_ptr<Stack> server_, client_;
   std::uint64_t received_ = 0;
   Duration client_time_{}, server_time_{};
@@ -164,7 +154,7 @@ class Bench {
 
 int usage(int code) {
   std::fputs(
-      "usage: bulk-bench [--seconds 3] [--buffer 262144] [--copy] [--cores 1|2] [--segmentation-offload]\n",
+      "usage: bulk-bench [--seconds 3] [--buffer 262144] [--copy] [--cores 1|2] [--segmentation-offload] [--json]\n",
       code == 0 ? stdout : stderr);
   return code;
 }
@@ -179,6 +169,8 @@ int main(int argc, char** argv) {
     if (word == "--help") return usage(0);
     if (word == "--copy") {
       o.copy = true;
+    } else if (word == "--json") {
+      o.json = true;
     } else if (word == "--segmentation-offload") {
       o.offload = true;
     } else if (value == nullptr) {
@@ -195,8 +187,9 @@ int main(int argc, char** argv) {
       return usage(2);
     }
   }
-  std::printf("%5s %9s %13s %10s %10s %11s %9s %10s\n", "cores", "Gbit/s", "Gbyte/cpu s", "ns/segment",
-              "ns sender", "ns receiver", "seg/ACK", "sent again");
+  if (!o.json)
+    std::printf("%5s %9s %13s %10s %10s %11s %9s %10s\n", "cores", "Gbit/s", "Gbyte/cpu s", "ns/segment",
+                "ns sender", "ns receiver", "seg/ACK", "sent again");
   if (o.one_core) Bench{o, false}.run(o);
   if (o.two_cores && std::thread::hardware_concurrency() >= 2) Bench{o, true}.run(o);
   return 0;

@@ -55,8 +55,9 @@ class Loop {
     shard_.run_posts();
     std::size_t work = send_backlog();
     const FrameSource source{&io_, [](void* io, wire::TxFrame& frame) { return static_cast<I*>(io)->allocate(frame); }};
-    // With frames that the port does not take there is no point in making more: its receive queue is the brake.
-    if (backlog_.size() < backlog_limit) {
+    // With frames that the port does not take there is no point in making more: its receive queue is the brake. But where it
+    // takes none at all, the other end may be waiting in just that way, and would do so for ever.
+    if (backlog_.size() < backlog_limit || work == 0) {
       work += receive(source);
       if (Mesh* mesh = shard_.mesh()) work += receive_handed_over(*mesh, source);
     }

@@ -7,6 +7,8 @@ namespace {
 /// Candidates that are looked at in order before giving up; each costs a look-up. The whole range of one address is
 /// covered, so that "exhausted" is the truth for it.
 constexpr std::uint32_t max_tries_per_address = 65536;
+/// With more tuples than that, so many in use one after the other are taken for a long run of them, and left behind.
+constexpr std::uint32_t tries_in_a_run = 64;
 }  // namespace
 
 std::optional<Shard::Candidate> Shard::choose_tuple(Endpoint remote, Endpoint wanted) {
@@ -48,8 +50,12 @@ std::optional<Shard::Candidate> Shard::choose_ephemeral(Endpoint remote, Ipv4Add
     ++next.count;
   };
   const std::uint32_t range = std::uint32_t{config.last_ephemeral_port} - config.first_ephemeral_port + 1;
-  const std::uint64_t tries = std::min<std::uint64_t>(std::uint64_t{range} * addresses, max_tries_per_address);
+  const std::uint64_t tuples = std::uint64_t{range} * addresses, tries = std::min<std::uint64_t>(tuples, max_tries_per_address);
   for (std::uint64_t i = 0; i < tries; ++i) {
+    if (tries < tuples && i % tries_in_a_run == tries_in_a_run - 1) [[unlikely]] {
+      counter += cx_.rng.below(static_cast<std::uint32_t>(tuples));
+      next.count = 0;
+    }
     if (next.count == 0) [[unlikely]] add();
     const Candidate candidate = next.ring[counter % Upcoming::size];
     next.first = ++counter;

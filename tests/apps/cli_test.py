@@ -66,7 +66,18 @@ refuses("interface that is not there", ["--dev", "veth:nosuchif0", "serve", "ech
 
 # The examples: the words after them are wrong in a way that is only found once the file has been taken.
 refuses("config/server.conf", ["--config", str(root / "config/server.conf"), "serve", "gopher"], '"gopher"')
-refuses("config/client.conf", ["--config", str(root / "config/client.conf"), "load", "--concurrency", "5"], "--rate is")
+refuses("config/client.conf", ["--config", str(root / "config/client.conf"), "load", "--concurrency", "5"], "--rate is")result = run("doctor", "--plan", "1M", "--rate", "10k")
+check("doctor --plan: the rows, the sum, and that there is enough", result.returncode == 0 and "control blocks" in result.stdout
+      and "244.1 MiB" in result.stdout and "600,000" in result.stdout and "enough" in result.stdout, result)
+result = run("doctor", "--plan", "10k", "--rate", "10k", "--time-wait", "20k")
+check("doctor --plan: a table that cuts TIME-WAIT short", result.returncode == 0 and "cut short after 2.00 s" in result.stdout, result)
+result = run("doctor", "--plan", "16G", "--cores", "64")
+check("doctor --plan: not enough memory is exit code 5", result.returncode == 5 and "not enough" in result.stdout, result)
+refuses("doctor --plan: no number", ["doctor", "--plan", "many"], "--plan", "many")
+refuses("doctor --plan: none", ["doctor", "--plan", "0"], "--plan", "from 1 to")
+refuses("doctor --plan: more than tables hold", ["doctor", "--plan", "1G"], "connections", "--cores")
+refuses("doctor --rate without --plan", ["doctor", "--rate", "10k"], "--plan")
+
 with tempfile.TemporaryDirectory() as directory:
     wrong = pathlib.Path(directory) / "wrong.conf"
     wrong.write_text('[load]\ntargte = "10.0.0.1:80"\n')

@@ -123,6 +123,19 @@ TEST_F(Ports, several_addresses__every_tuple_exactly_once) {
   EXPECT_TRUE(open({remote.address, 81}, true)) << "another destination has its own";
 }
 
+// 10 million connections to one server, from many addresses, and one more: most of the tuples are free.
+TEST_F(Ports, several_addresses_and_a_long_run_in_use__a_free_one_is_found_beyond_it) {
+  constexpr std::uint32_t in_use = 70'000, all = 2 * 64'512;
+  CoreConfig config = many();
+  config.limits.connections = in_use + 1000;
+  config.link.address_count = 2;
+  start(config);
+  const Endpoint remote{{10, 0, 0, 77}, 80};
+  for (std::uint32_t i = 0; i < all; ++i) ASSERT_TRUE(open(remote, i < in_use)) << i;
+  // The order begins again, at tuples that are all in use; more than half of all are free.
+  for (int i = 0; i < 100; ++i) ASSERT_TRUE(open(remote, true)) << "with " << all - in_use - 100 << " free";
+}
+
 TEST_F(Ports, exhausted__an_error_that_says_so_at_once__and_the_one_that_is_given_back_is_found) {
   CoreConfig config = many();
   config.tcp.first_ephemeral_port = 60000;
