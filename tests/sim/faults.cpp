@@ -85,7 +85,8 @@ void World::disturb_port(End& end, Rng& rng) {
 
 void World::disturb_link(End& end, Rng& rng) {
   static constexpr Duration longest[] = {1ms, 100ms, 3s, 30s};
-  const Duration down{static_cast<Duration::rep>(rng.next() % static_cast<std::uint64_t>(longest[rng.below(4)].count()))};
+  const Duration down{
+      static_cast<Duration::rep>(rng.next() % static_cast<std::uint64_t>(longest[rng.below(4)].count()))};
   const std::uint32_t kind = rng.below(4);
   if (!plan_.has(Fault::outage)) return;
   if (kind == 0) network_.take_down(end.index, now_ + down);
@@ -143,7 +144,8 @@ void World::drain(End& end) {
   end.app->draining = true;
   for (Talk& talk : ledger_.talks)
     for (unsigned side = 0; side < 2; ++side)
-      if (talk.end[side] == end.index && talk.side[side].id != ConnId{} && !talk.side[side].ended) talk.drained = true;
+      if (talk.end[side] == end.index && talk.side[side].id != ConnId{} && !talk.side[side].ended)
+        talk.drained = true;
   end.drains_until = now_ + std::chrono::milliseconds{lives_.below(8000)};
   end.wanted = now_;
 }
@@ -200,7 +202,8 @@ void World::attack() {
                                 0,
                                 static_cast<std::uint8_t>(attacks_.below(64))};
   forged.flags = flags[attacks_.below(8)];
-  // A SYN to who has just sent one makes a simultaneous open of it (rfc9293 3.10.7.3): nothing tells it from a real one.
+  // A SYN to who has just sent one makes a simultaneous open of it (rfc9293 3.10.7.3): nothing tells it from
+  // a real one.
   if (plan_.forced && forged.has(test::SYN) && !forged.has(test::ACK) && forged.source.port == served_port)
     forged.flags = test::RST;
   if (forged.has(test::ACK)) forged.ack = static_cast<std::uint32_t>(attacks_.next());
