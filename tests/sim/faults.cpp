@@ -66,7 +66,9 @@ void World::disturb(End& end) {
   if (plan_.has(Fault::listener)) disturb_listener(end, which);
   if (plan_.has(Fault::drought)) {
     end_droughts(end);
-    if (kind != 0) begin_drought(end, pools.below(1u << pool_count), pools.below(4));
+    // One after the other: compilers differ in the order of arguments.
+    const std::uint32_t which_pools = pools.below(1u << pool_count), keep = pools.below(4);
+    if (kind != 0) begin_drought(end, which_pools, keep);
   }
   if (kind == 2) end.app->held.clear();
 }
@@ -85,8 +87,8 @@ void World::disturb_port(End& end, Rng& rng) {
 
 void World::disturb_link(End& end, Rng& rng) {
   static constexpr Duration longest[] = {1ms, 100ms, 3s, 30s};
-  const Duration down{
-      static_cast<Duration::rep>(rng.next() % static_cast<std::uint64_t>(longest[rng.below(4)].count()))};
+  const Duration most = longest[rng.below(4)];
+  const Duration down{static_cast<Duration::rep>(rng.next() % static_cast<std::uint64_t>(most.count()))};
   const std::uint32_t kind = rng.below(4);
   if (!plan_.has(Fault::outage)) return;
   if (kind == 0) network_.take_down(end.index, now_ + down);
