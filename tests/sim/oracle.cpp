@@ -114,8 +114,13 @@ void InsideOracle::check_time_wait(Core& core, Ledger& ledger) {
       gone += cx.now < entry.expires ? 1 : 0;
       entry = {};
     }
-  for (std::uint32_t i = cx.time_waits.oldest(); i != tcp::TimeWaitList::npos; i = cx.time_waits[i].next)
-    waiting_[i] = {cx.time_waits[i].generation, cx.time_waits[i].expires};
+  for (std::uint32_t i = cx.time_waits.oldest(); i != tcp::TimeWaitList::npos; i = cx.time_waits[i].next) {
+    const Waiting now{cx.time_waits[i].generation, cx.time_waits[i].expires};
+    const bool begun = waiting_[i].generation != now.generation || waiting_[i].expires != now.expires;
+    if (begun && now.expires < cx.now + 2 * cx.config.tcp.msl)
+      ledger.fail("I16 TIME-WAIT is shorter than 2MSL");
+    waiting_[i] = now;
+  }
   if (gone > reasons - reasons_) ledger.fail("I16 TIME-WAIT ended before 2MSL");
   reasons_ = reasons;
 }
