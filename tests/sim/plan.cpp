@@ -42,8 +42,10 @@ Time draw_start(Rng& rng) {
   constexpr auto microseconds = std::chrono::microseconds{1ull << 32},
                  milliseconds = std::chrono::microseconds{(1ull << 32) * 1000};
   switch (rng.below(4)) {
-    case 0:
-      return Time{microseconds * (1 + rng.below(3)) - up_to(rng, 10s)};
+    case 0: {
+      const Duration before = up_to(rng, 10s);  // drawn first: the order of operands is the compiler's
+      return Time{microseconds * (1 + rng.below(3)) - before};
+    }
     case 1:
       return Time{milliseconds - up_to(rng, 10s)};
     case 2:
