@@ -167,7 +167,8 @@ void Application::on_timer(Conn& c, State& s) {
   Side* side = enter(c, s, Call::timer);
   if (side == nullptr) return;
   if (side->habits.read == Habits::Read::never && ledger_->healed) return close(c, *side);
-  if (side->habits.read == Habits::Read::never || (side->habits.read == Habits::Read::not_before_the_end && !ledger_->healed)) {
+  if (side->habits.read == Habits::Read::never ||
+      (side->habits.read == Habits::Read::not_before_the_end && !ledger_->healed)) {
     c.arm(500ms);
     return feed(c, s, *side);
   }

@@ -7,8 +7,8 @@
 namespace handfast::sim {
 namespace {
 
-constexpr std::array<std::string_view, pool_count> pool_names{"connections", "half_open", "chunks", "extents",
-                                                              "receive_buffers", "flights", "path_searches", "frames"};
+constexpr std::array<std::string_view, pool_count> pool_names{
+    "connections", "half_open", "chunks", "extents", "receive_buffers", "flights", "path_searches", "frames"};
 
 template <class Slab>
 void take(Slab& slab, std::uint32_t keep, std::vector<std::uint32_t>& taken) {
@@ -56,13 +56,26 @@ void Drought::begin(Core& core, Pool pool, std::uint32_t keep) {
       }
       break;
     }
-    case Pool::half_open: take(cx.half_opens, keep, half_open_); break;
-    case Pool::chunks: take(cx.chunks, keep, chunks_); break;
-    case Pool::extents: take(cx.extents, keep, extents_); break;
-    case Pool::receive_buffers: take(cx.receive_buffers, keep, receive_buffers_); break;
-    case Pool::flights: take(cx.flights, keep, flights_); break;
-    case Pool::path_searches: take(cx.path_searches, keep, searches_); break;
-    case Pool::frames: break;
+    case Pool::half_open:
+      take(cx.half_opens, keep, half_open_);
+      break;
+    case Pool::chunks:
+      take(cx.chunks, keep, chunks_);
+      break;
+    case Pool::extents:
+      take(cx.extents, keep, extents_);
+      break;
+    case Pool::receive_buffers:
+      take(cx.receive_buffers, keep, receive_buffers_);
+      break;
+    case Pool::flights:
+      take(cx.flights, keep, flights_);
+      break;
+    case Pool::path_searches:
+      take(cx.path_searches, keep, searches_);
+      break;
+    case Pool::frames:
+      break;
   }
   count(withheld_.connections, connections_);
   count(withheld_.half_open, half_open_);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Pools that are empty, or nearly: somebody else has taken what was left, and gives it back later. Layer: simulator.
-// No hook is in the stack for it: its own pools are asked, as anybody could.
+// Pools that are empty, or nearly: somebody else has taken what was left, and gives it back later. Layer:
+// simulator. No hook is in the stack for it: its own pools are asked, as anybody could.
 #pragma once
 
 #include <array>
@@ -20,7 +20,16 @@ struct Flight;
 
 namespace handfast::sim {
 
-enum class Pool : std::uint8_t { connections, half_open, chunks, extents, receive_buffers, flights, path_searches, frames };
+enum class Pool : std::uint8_t {
+  connections,
+  half_open,
+  chunks,
+  extents,
+  receive_buffers,
+  flights,
+  path_searches,
+  frames
+};
 inline constexpr unsigned pool_count = 8;
 [[nodiscard]] std::string_view name(Pool pool);
 
@@ -30,7 +39,8 @@ class Drought {
   Drought(const Drought&) = delete;
   ~Drought() { end(); }
 
-  /// Leaves at most `keep` free places. A second one of the same pool takes more of it. (Pool::frames is the port's.)
+  /// Leaves at most `keep` free places. A second one of the same pool takes more of it. (Pool::frames is the
+  /// port's.)
   void begin(Core& core, Pool pool, std::uint32_t keep);
   /// Gives all back; before the core is told to end anything, and before it goes.
   void end();

@@ -66,7 +66,9 @@ void World::disturb(End& end) {
   if (plan_.has(Fault::listener)) disturb_listener(end, which);
   if (plan_.has(Fault::drought)) {
     end_droughts(end);
-    if (kind != 0) begin_drought(end, pools.below(1u << pool_count), pools.below(4));
+    // One after the other: compilers differ in the order of arguments.
+    const std::uint32_t which_pools = pools.below(1u << pool_count), keep = pools.below(4);
+    if (kind != 0) begin_drought(end, which_pools, keep);
   }
   if (kind == 2) end.app->held.clear();
 }
@@ -85,7 +87,8 @@ void World::disturb_port(End& end, Rng& rng) {
 
 void World::disturb_link(End& end, Rng& rng) {
   static constexpr Duration longest[] = {1ms, 100ms, 3s, 30s};
-  const Duration down{static_cast<Duration::rep>(rng.next() % static_cast<std::uint64_t>(longest[rng.below(4)].count()))};
+  const Duration most = longest[rng.below(4)];
+  const Duration down{static_cast<Duration::rep>(rng.next() % static_cast<std::uint64_t>(most.count()))};
   const std::uint32_t kind = rng.below(4);
   if (!plan_.has(Fault::outage)) return;
   if (kind == 0) network_.take_down(end.index, now_ + down);
@@ -143,7 +146,8 @@ void World::drain(End& end) {
   end.app->draining = true;
   for (Talk& talk : ledger_.talks)
     for (unsigned side = 0; side < 2; ++side)
-      if (talk.end[side] == end.index && talk.side[side].id != ConnId{} && !talk.side[side].ended) talk.drained = true;
+      if (talk.end[side] == end.index && talk.side[side].id != ConnId{} && !talk.side[side].ended)
+        talk.drained = true;
   end.drains_until = now_ + std::chrono::milliseconds{lives_.below(8000)};
   end.wanted = now_;
 }
@@ -200,7 +204,8 @@ void World::attack() {
                                 0,
                                 static_cast<std::uint8_t>(attacks_.below(64))};
   forged.flags = flags[attacks_.below(8)];
-  // A SYN to who has just sent one makes a simultaneous open of it (rfc9293 3.10.7.3): nothing tells it from a real one.
+  // A SYN to who has just sent one makes a simultaneous open of it (rfc9293 3.10.7.3): nothing tells it from
+  // a real one.
   if (plan_.forced && forged.has(test::SYN) && !forged.has(test::ACK) && forged.source.port == served_port)
     forged.flags = test::RST;
   if (forged.has(test::ACK)) forged.ack = static_cast<std::uint32_t>(attacks_.next());

@@ -44,7 +44,8 @@ struct Talk {
       false;  ///< there is such a second one: it may have said the rest of what the first had to say
   bool started = false;  ///< connect() said yes
   bool drained = false;  ///< an end of it was told to stop, and closed for its application
-  std::uint32_t again = 0;  ///< how often the same two endpoints had opened one before, as Exchange::reopen asks
+  std::uint32_t again =
+      0;  ///< how often the same two endpoints had opened one before, as Exchange::reopen asks
   Side side[2];
   /// Who wrote what this side reads.
   [[nodiscard]] unsigned other(unsigned number) const { return plan->with_itself ? number : 1 - number; }

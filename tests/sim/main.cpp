@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// handfast-sim: runs seeds, prints what they did, and for each failure the command that replays it. Layer: simulator.
+// handfast-sim: runs seeds, prints what they did, and for each failure the command that replays it. Layer:
+// simulator.
 #include <malloc.h>
 #include <sys/mman.h>
 

@@ -113,7 +113,8 @@ void Network::push(Time now, unsigned from, std::span<const std::byte> frame) {
     return;
   }
   const unsigned to = std::to_integer<unsigned>(frame[5]) - 1;
-  if (to < ends_ && frame[4] == std::byte{0} && frame[3] == std::byte{cards_[to]}) send_to(now, from, to, frame);
+  if (to < ends_ && frame[4] == std::byte{0} && frame[3] == std::byte{cards_[to]})
+    send_to(now, from, to, frame);
 }
 
 /// Words change places, bytes change, the end is cut off or grows; half of the time with sums that are right.
@@ -142,7 +143,8 @@ void Network::garble(std::vector<std::byte>& frame) {
   wire::store16(ip.data() + 10, 0);
   wire::store16(ip.data() + 10, static_cast<std::uint16_t>(~test::plain_sum(ip.first(20))));
   wire::store16(tcp.data() + 16, 0);
-  const std::uint32_t pseudo = test::plain_sum(ip.subspan(12, 8)) + 6u + static_cast<std::uint32_t>(tcp.size());
+  const std::uint32_t pseudo =
+      test::plain_sum(ip.subspan(12, 8)) + 6u + static_cast<std::uint32_t>(tcp.size());
   wire::store16(tcp.data() + 16, static_cast<std::uint16_t>(~test::plain_sum(tcp, pseudo)));
 }
 

@@ -102,13 +102,16 @@ bool parse_value(std::string_view word, const std::string& value, Options& optio
 
 void print_usage() {
   std::fputs(
-      "handfast-sim [--seeds FIRST:COUNT | --pinned FILE | --allocations] [--without FAULT,..] [--only FAULT,..]\n"
-      "             [--force FAULT,..] [--pick N,..] [--chaos MS] [--single] [--blind] [--twice] [--pcap FILE]\n"
+      "handfast-sim [--seeds FIRST:COUNT | --pinned FILE | --allocations] [--without FAULT,..] [--only "
+      "FAULT,..]\n"
+      "             [--force FAULT,..] [--pick N,..] [--chaos MS] [--single] [--blind] [--twice] [--pcap "
+      "FILE]\n"
       "             [--commit TEXT] [--verbose] [--stats] [--stop] [--no-shrink]\n"
       "  --seeds        which to run; 1:300 if nothing is said\n"
       "  --pinned FILE  the seeds of this file, one a line\n"
       "  --allocations  a short script once for each allocation that it makes, which fails\n"
-      "  --without      takes these faults away from every seed; --only leaves but these, --force makes it these and\n"
+      "  --without      takes these faults away from every seed; --only leaves but these, --force makes it "
+      "these and\n"
       "                 no others, and all must end well; \"none\" is none. Faults:\n    ",
       stdout);
   for (unsigned f = 0; f < fault_count; ++f)
@@ -117,9 +120,11 @@ void print_usage() {
       "\n  --pick         only these connections of the seed, counted from 0\n"
       "  --chaos        at most so many milliseconds of trouble\n"
       "  --single       one shard for each end\n"
-      "  --blind        each seed twice, with and without an attacker who sees nothing and nothing else wrong: the\n"
+      "  --blind        each seed twice, with and without an attacker who sees nothing and nothing else "
+      "wrong: the\n"
       "                 applications must see the same\n"
-      "  --twice        runs each seed twice, and fails unless both runs are the same; without it one in a hundred\n"
+      "  --twice        runs each seed twice, and fails unless both runs are the same; without it one in a "
+      "hundred\n"
       "  --pcap FILE    the last frames of the last seed\n"
       "  --commit TEXT  what is tested, for the ledger's line\n"
       "  --verbose      a line for each seed\n"

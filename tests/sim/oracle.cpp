@@ -23,10 +23,18 @@ bool may_become(State from, State to) {
   using enum State;
   static const auto reachable = [] {
     std::array<std::array<bool, state_count>, state_count> may{};
-    const auto edge = [&may](State a, State b) { may[static_cast<std::size_t>(a)][static_cast<std::size_t>(b)] = true; };
-    for (const auto& [a, b] : {std::pair{syn_sent, established}, {syn_sent, syn_received}, {syn_received, established},
-                               {syn_received, fin_wait_1}, {established, fin_wait_1}, {established, close_wait},
-                               {fin_wait_1, fin_wait_2}, {fin_wait_1, closing}, {close_wait, last_ack}})
+    const auto edge = [&may](State a, State b) {
+      may[static_cast<std::size_t>(a)][static_cast<std::size_t>(b)] = true;
+    };
+    for (const auto& [a, b] : {std::pair{syn_sent, established},
+                               {syn_sent, syn_received},
+                               {syn_received, established},
+                               {syn_received, fin_wait_1},
+                               {established, fin_wait_1},
+                               {established, close_wait},
+                               {fin_wait_1, fin_wait_2},
+                               {fin_wait_1, closing},
+                               {close_wait, last_ack}})
       edge(a, b);
     for (std::size_t i = 0; i < state_count; ++i) may[i][i] = may[i][static_cast<std::size_t>(closed)] = true;
     for (std::size_t k = 0; k < state_count; ++k)
@@ -46,7 +54,8 @@ std::array<std::array<std::uint64_t, state_count>, state_count>& seen_transition
 
 void InsideOracle::check(Core& core, const test::Withheld& withheld, Ledger& ledger) {
   tcp::Context& cx = core.shard().tcp();
-  if (std::string why = test::broken_invariant(core, withheld, looks_++ % 8 == 0); !why.empty()) ledger.fail(std::move(why));
+  if (std::string why = test::broken_invariant(core, withheld, looks_++ % 8 == 0); !why.empty())
+    ledger.fail(std::move(why));
   seen_.resize(std::max<std::size_t>(seen_.size(), cx.tcbs.high_water()));
   for (std::uint32_t i = 0; i < cx.tcbs.high_water(); ++i)
     if ((cx.tcbs[i].generation & 1) != 0) check_progress(cx.tcbs[i], seen_[i], ledger);
@@ -59,25 +68,29 @@ void InsideOracle::check_progress(const tcp::Tcb& tcb, Seen& seen, Ledger& ledge
   std::uint32_t pipe = flight != nullptr ? out - flight->sacked - flight->lost + flight->resent : out;
   // rfc5681 3.2 (4): without SACK each duplicate ACK says that one more has left the network.
   if (!has(tcb, tcp::sack_enabled)) pipe -= std::min(pipe, std::uint32_t{tcb.dup_acks} * tcb.snd_mss);
-  const Seen now{tcb.generation,    tcb.rcv_nxt.raw(), tcb.rcv_adv.raw(), tcb.snd_una.raw(),
-                 tcb.snd_nxt.raw(), pipe,              tcb.cwnd,          flight != nullptr ? flight->lost : 0,
+  const Seen now{tcb.generation,    tcb.rcv_nxt.raw(),
+                 tcb.rcv_adv.raw(), tcb.snd_una.raw(),
+                 tcb.snd_nxt.raw(), pipe,
+                 tcb.cwnd,          flight != nullptr ? flight->lost : 0,
                  tcb.state};
   if (seen.generation != now.generation || seen.state != now.state) {
     const State before = seen.generation == now.generation ? seen.state : State::closed;
     ++seen_transitions()[static_cast<std::size_t>(before)][static_cast<std::size_t>(now.state)];
     ledger.note(std::uint64_t{now.generation} << 32 | static_cast<std::uint64_t>(now.state));
     if (seen.generation == now.generation && !may_become(before, now.state))
-      ledger.fail("I13 from " + std::string{handfast::name(before)} + " to " + std::string{handfast::name(now.state)});
+      ledger.fail("I13 from " + std::string{handfast::name(before)} + " to " +
+                  std::string{handfast::name(now.state)});
   }
-  const bool comparable = seen.generation == now.generation && is_synchronised(tcb) && seen.state >= State::established;
+  const bool comparable =
+      seen.generation == now.generation && is_synchronised(tcb) && seen.state >= State::established;
   if (comparable) {
     if (after(seen.rcv_nxt, now.rcv_nxt)) ledger.fail("I3 rcv_nxt went back");
     if (after(seen.rcv_adv, now.rcv_adv)) ledger.fail("I4 the offered edge went back");
     if (after(seen.snd_una, now.snd_una) || after(seen.snd_nxt, now.snd_nxt))
       ledger.fail("I1 the send sequence went back");
-    // I7: what is new leaves within the window of before or of now, but for probes of the tail and limited transmit.
-    // What had been taken for lost, and was not, comes on top; so does a tail loss probe of new data, whatever is out
-    // (rfc8985 7.3).
+    // I7: what is new leaves within the window of before or of now, but for probes of the tail and limited
+    // transmit. What had been taken for lost, and was not, comes on top; so does a tail loss probe of new
+    // data, whatever is out (rfc8985 7.3).
     const bool probes = flight != nullptr && flight->tlp_out && now.snd_nxt - seen.snd_nxt <= tcb.snd_mss;
     const std::uint32_t room = std::max(seen.cwnd, now.cwnd) + 4u * tcb.snd_mss;
     if (after(now.snd_nxt, seen.snd_nxt) && pipe > room + seen.lost && pipe > seen.pipe && !probes &&
@@ -96,12 +109,18 @@ void InsideOracle::check_time_wait(Core& core, Ledger& ledger) {
   std::uint64_t gone = 0;
   if (waiting_.size() < cx.time_waits.capacity()) waiting_.resize(cx.time_waits.capacity());
   for (std::uint32_t i = 0; i < waiting_.size(); ++i)
-    if (Waiting& entry = waiting_[i]; (entry.generation & 1) != 0 && cx.time_waits[i].generation != entry.generation) {
+    if (Waiting& entry = waiting_[i];
+        (entry.generation & 1) != 0 && cx.time_waits[i].generation != entry.generation) {
       gone += cx.now < entry.expires ? 1 : 0;
       entry = {};
     }
-  for (std::uint32_t i = cx.time_waits.oldest(); i != tcp::TimeWaitList::npos; i = cx.time_waits[i].next)
-    waiting_[i] = {cx.time_waits[i].generation, cx.time_waits[i].expires};
+  for (std::uint32_t i = cx.time_waits.oldest(); i != tcp::TimeWaitList::npos; i = cx.time_waits[i].next) {
+    const Waiting now{cx.time_waits[i].generation, cx.time_waits[i].expires};
+    const bool begun = waiting_[i].generation != now.generation || waiting_[i].expires != now.expires;
+    if (begun && now.expires < cx.now + 2 * cx.config.tcp.msl)
+      ledger.fail("I16 TIME-WAIT is shorter than 2MSL");
+    waiting_[i] = now;
+  }
   if (gone > reasons - reasons_) ledger.fail("I16 TIME-WAIT ended before 2MSL");
   reasons_ = reasons;
 }

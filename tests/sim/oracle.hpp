@@ -21,13 +21,14 @@ namespace handfast::sim {
 /// One shard's control blocks, as they were when last looked at.
 class InsideOracle {
  public:
-  /// Everything of one shard: the whole state (test::broken_invariant), what never goes back (I1, I3, I4), which states
-  /// may follow which (I13), how long TIME-WAIT lasts (I16).
+  /// Everything of one shard: the whole state (test::broken_invariant), what never goes back (I1, I3, I4),
+  /// which states may follow which (I13), how long TIME-WAIT lasts (I16).
   void check(Core& core, const test::Withheld& withheld, Ledger& ledger);
 
  private:
   struct Seen {
-    std::uint32_t generation = 0, rcv_nxt = 0, rcv_adv = 0, snd_una = 0, snd_nxt = 0, pipe = 0, cwnd = 0, lost = 0;
+    std::uint32_t generation = 0, rcv_nxt = 0, rcv_adv = 0, snd_una = 0, snd_nxt = 0, pipe = 0, cwnd = 0,
+                  lost = 0;
     State state = State::closed;
   };
   struct Waiting {

@@ -11,9 +11,9 @@ namespace handfast::sim {
 namespace {
 
 constexpr std::array<std::string_view, fault_count> fault_names{
-    "loss", "bursts", "targeted", "reorder", "duplicate", "replay",   "delay",   "rate",  "partition", "corrupt",
-    "mtu",  "ring",   "buffers",  "nic",     "outage",    "stall",    "memory",  "drought", "clock",   "crash",
-    "attacker", "abort", "rude",  "listener", "drain",    "severed",  "garble"};
+    "loss",    "bursts", "targeted", "reorder", "duplicate", "replay",   "delay", "rate",    "partition",
+    "corrupt", "mtu",    "ring",     "buffers", "nic",       "outage",   "stall", "memory",  "drought",
+    "clock",   "crash",  "attacker", "abort",   "rude",      "listener", "drain", "severed", "garble"};
 
 template <class T, std::size_t N>
 T one_of(Rng& rng, const T (&choices)[N]) {
@@ -42,8 +42,10 @@ Time draw_start(Rng& rng) {
   constexpr auto microseconds = std::chrono::microseconds{1ull << 32},
                  milliseconds = std::chrono::microseconds{(1ull << 32) * 1000};
   switch (rng.below(4)) {
-    case 0:
-      return Time{microseconds * (1 + rng.below(3)) - up_to(rng, 10s)};
+    case 0: {
+      const Duration before = up_to(rng, 10s);  // drawn first: the order of operands is the compiler's
+      return Time{microseconds * (1 + rng.below(3)) - before};
+    }
     case 1:
       return Time{milliseconds - up_to(rng, 10s)};
     case 2:
@@ -230,7 +232,8 @@ Exchange draw_exchange(const Plan& plan, Rng rng) {
     writer.bytes = std::min(writer.bytes, 400u);
   }
   // Nobody else will end it.
-  if (x.with_itself && x.habits[0].close == Habits::Close::after_peer) x.habits[0].close = Habits::Close::after_both;
+  if (x.with_itself && x.habits[0].close == Habits::Close::after_peer)
+    x.habits[0].close = Habits::Close::after_both;
   return x;
 }
 
@@ -349,8 +352,8 @@ std::string Plan::text() const {
   std::string s = orderly ? "orderly," : "anything,";
   s += " " + std::to_string(ends.size()) + " ends of";
   for (const std::uint16_t n : shards) s += " " + std::to_string(n);
-  s += " shards, " + std::to_string(exchanges.size()) +
-       " connections, chaos " + std::to_string(chaos / 1ms) + " ms, faults:";
+  s += " shards, " + std::to_string(exchanges.size()) + " connections, chaos " + std::to_string(chaos / 1ms) +
+       " ms, faults:";
   for (unsigned f = 0; f < fault_count; ++f)
     if ((faults >> f & 1) != 0) s += " " + std::string{fault_names[f]};
   return s;

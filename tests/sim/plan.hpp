@@ -31,12 +31,12 @@ enum class Fault : std::uint8_t {
   mtu,        ///< the path becomes narrower, with or without an ICMP message
   ring,       ///< the port takes few frames, or none
   buffers,    ///< no buffer to write a frame into
-  nic,        ///< bursts of any size, late completions, wrong verdicts on sums, frames on another shard's queue
-  outage,     ///< an end's link is down for a while, or all ARP is lost
-  stall,      ///< a core does not poll for a while
+  nic,     ///< bursts of any size, late completions, wrong verdicts on sums, frames on another shard's queue
+  outage,  ///< an end's link is down for a while, or all ARP is lost
+  stall,   ///< a core does not poll for a while
   // What may end a connection early:
-  memory,     ///< tables and pools of a few places each
-  drought,    ///< pools are empty for a while, or nearly
+  memory,    ///< tables and pools of a few places each
+  drought,   ///< pools are empty for a while, or nearly
   clock,     ///< jumps forward, small steps back, coarse ticks
   crash,     ///< an end loses all it knows and comes back under the same address
   attacker,  ///< blind forgeries
@@ -74,12 +74,12 @@ struct Habits {
 /// One connection.
 struct Exchange {
   unsigned client = 0, server = 1;
-  Duration at{};              ///< after the start
-  bool simultaneous = false;  ///< both connect
-  bool with_itself = false;   ///< one connection is both ends: from an endpoint to itself
-  std::uint32_t reopen = 0;   ///< so many times again between the same endpoints, as soon as it has ended
-  bool reopen_inside = false; ///< from within on_closed
-  bool turns = false;         ///< request and response
+  Duration at{};               ///< after the start
+  bool simultaneous = false;   ///< both connect
+  bool with_itself = false;    ///< one connection is both ends: from an endpoint to itself
+  std::uint32_t reopen = 0;    ///< so many times again between the same endpoints, as soon as it has ended
+  bool reopen_inside = false;  ///< from within on_closed
+  bool turns = false;          ///< request and response
   std::uint32_t request = 0, response = 0;
   Port local_port = 0;  ///< 0: chosen by the stack
   bool fast_open = false;
@@ -105,7 +105,7 @@ struct Plan {
   Duration chaos{};
   std::vector<CoreConfig> ends;
   std::vector<std::uint16_t> shards;  ///< of each end
-  bool wraps = false;  ///< initial sequence numbers shortly before they wrap
+  bool wraps = false;                 ///< initial sequence numbers shortly before they wrap
   std::vector<Exchange> exchanges;
 
   [[nodiscard]] bool has(Fault fault) const { return (faults & mask(fault)) != 0; }

@@ -66,7 +66,8 @@ void print_summary(const Options& options, const Progress& p, double real_second
                                 ? std::to_string(options.first) + ":" + std::to_string(options.count)
                                 : std::to_string(options.pinned.size()) + " pinned";
   std::printf(
-      "seeds %s: %llu run (%llu twice, %llu blind), %llu events, %llu frames, longest healing %.1f s (seed %llu), "
+      "seeds %s: %llu run (%llu twice, %llu blind), %llu events, %llu frames, longest healing %.1f s (seed "
+      "%llu), "
       "hash %016llx, %llu failures\n",
       range.c_str(), n(p.done), n(p.twice), n(p.blind), n(p.events), n(p.frames),
       std::chrono::duration<double>(p.longest_healing).count(), n(p.slowest), n(p.hash), n(p.failures));

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What a range of seeds did: the sums that runner and report share, and how they are printed. Layer: simulator.
+// What a range of seeds did: the sums that runner and report share, and how they are printed. Layer:
+// simulator.
 #pragma once
 
 #include <array>

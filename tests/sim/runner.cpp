@@ -26,9 +26,7 @@ constexpr std::uint64_t twice_every = 100, blind_every = 25;
 /// What a failing child leaves for its parent.
 char* last_words = nullptr;
 
-void say(const std::string& text) {
-  std::strncpy(last_words, text.c_str(), most_text - 1);
-}
+void say(const std::string& text) { std::strncpy(last_words, text.c_str(), most_text - 1); }
 
 void* share(std::size_t bytes) {
   void* memory = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -71,7 +69,9 @@ std::string blind_failure(std::uint64_t seed, const Choice& choice, const std::s
   if (!attacked.failure.empty()) return "I30 under attack: " + attacked.failure;
   const Result calm = run_plan(draw_plan(seed, without), {});
   if (!calm.failure.empty()) return "I30 without an attack even: " + calm.failure;
-  return attacked.seen == calm.seen ? std::string{} : "I30 the applications saw\n" + attacked.seen + "and without the attacker\n" + calm.seen;
+  return attacked.seen == calm.seen
+             ? std::string{}
+             : "I30 the applications saw\n" + attacked.seen + "and without the attacker\n" + calm.seen;
 }
 
 void run_seed(std::uint64_t seed, const Options& options, Progress& progress) {
@@ -99,10 +99,12 @@ void run_seed(std::uint64_t seed, const Options& options, Progress& progress) {
   }
   ::alarm(0);
   if (options.verbose)
-    std::printf("seed %llu: %s\n  ended well: %.3f s of virtual time, %llu events, %llu frames, hash %016llx\n",
-                static_cast<unsigned long long>(seed), plan.text().c_str(),
-                std::chrono::duration<double>(result.virtual_time).count(), static_cast<unsigned long long>(result.events),
-                static_cast<unsigned long long>(result.frames), static_cast<unsigned long long>(result.hash));
+    std::printf(
+        "seed %llu: %s\n  ended well: %.3f s of virtual time, %llu events, %llu frames, hash %016llx\n",
+        static_cast<unsigned long long>(seed), plan.text().c_str(),
+        std::chrono::duration<double>(result.virtual_time).count(),
+        static_cast<unsigned long long>(result.events), static_cast<unsigned long long>(result.frames),
+        static_cast<unsigned long long>(result.hash));
   ++progress.done;
   progress.events += result.events;
   progress.frames += result.frames;
@@ -120,14 +122,16 @@ void run_seed(std::uint64_t seed, const Options& options, Progress& progress) {
 void tell(std::uint64_t seed, const Options& options, bool blind) {
   const std::string failure = last_words;
   std::printf("seed %llu: %s\nseed %llu FAILED: %s\n  replay: %s\n", static_cast<unsigned long long>(seed),
-              draw_plan(seed, options.choice).text().c_str(), static_cast<unsigned long long>(seed), failure.c_str(),
-              replay_command(seed, options.choice, blind).c_str());
+              draw_plan(seed, options.choice).text().c_str(), static_cast<unsigned long long>(seed),
+              failure.c_str(), replay_command(seed, options.choice, blind).c_str());
   std::fflush(stdout);
   if (!options.shrink) return;
   const Choice small = shrink(seed, options.choice, blind, failure);
-  const std::string path = options.pcap.empty()
-                               ? (std::filesystem::temp_directory_path() / ("handfast-sim-" + std::to_string(seed) + ".pcap")).string()
-                               : options.pcap;
+  const std::string path =
+      options.pcap.empty()
+          ? (std::filesystem::temp_directory_path() / ("handfast-sim-" + std::to_string(seed) + ".pcap"))
+                .string()
+          : options.pcap;
   std::fflush(stdout);
   if (const pid_t child = ::fork(); child == 0) {
     ::alarm(most_seconds);
@@ -170,7 +174,9 @@ std::string failure_apart(std::uint64_t seed, const Choice& choice, bool blind) 
 void run_seeds(const Options& options, Progress& progress) {
   last_words = static_cast<char*>(share(most_text));
   const std::uint64_t count = options.pinned.empty() ? options.count : options.pinned.size();
-  const auto seed_at = [&options](std::uint64_t i) { return options.pinned.empty() ? options.first + i : options.pinned[i]; };
+  const auto seed_at = [&options](std::uint64_t i) {
+    return options.pinned.empty() ? options.first + i : options.pinned[i];
+  };
   auto* next = static_cast<std::uint64_t*>(share(sizeof(std::uint64_t)));
   while (*next != count && progress.failures < (options.stop ? 1 : options.limit)) {
     std::fflush(stdout);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Runs seeds in child processes, so that an assertion or a hang ends one seed and not the run. Layer: simulator.
+// Runs seeds in child processes, so that an assertion or a hang ends one seed and not the run. Layer:
+// simulator.
 #pragma once
 
 #include <string>

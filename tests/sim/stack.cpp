@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The host and its port; see stack.hpp. Layer: simulator. Every received frame stands in a heap block of just its
-// size, and a buffer that was given back is overwritten: who looks into it afterwards is found out.
+// The host and its port; see stack.hpp. Layer: simulator. Every received frame stands in a heap block of just
+// its size, and a buffer that was given back is overwritten: who looks into it afterwards is found out.
 #include "sim/stack.hpp"
 
 #include <algorithm>
@@ -16,8 +16,8 @@ constexpr std::size_t most_spare = 256;
 
 /// What a frame belongs to, seen by its receiver; nothing for what is no TCP in plain IPv4.
 std::optional<FlowKey> flow_of(std::span<const std::byte> frame) {
-  if (frame.size() < 54 || frame[12] != std::byte{8} || frame[13] != std::byte{0} || frame[14] != std::byte{0x45} ||
-      frame[23] != std::byte{6})
+  if (frame.size() < 54 || frame[12] != std::byte{8} || frame[13] != std::byte{0} ||
+      frame[14] != std::byte{0x45} || frame[23] != std::byte{6})
     return std::nullopt;
   const auto get = [frame](std::size_t at, std::size_t n) {
     std::uint32_t value = 0;
@@ -89,7 +89,8 @@ std::size_t Queue::transmit(std::span<wire::TxFrame> frames) {
   return n;
 }
 
-HostStack::HostStack(const CoreConfig& config, std::uint16_t shards, Time start, std::uint64_t seed, Out out, void* ctx)
+HostStack::HostStack(const CoreConfig& config, std::uint16_t shards, Time start, std::uint64_t seed, Out out,
+                     void* ctx)
     : out_(out),
       ctx_(ctx),
       rng_(seed),
@@ -124,15 +125,20 @@ wire::ChecksumState HostStack::judge(std::span<const std::byte> frame) {
   if (!faults.judges_sums) return wire::ChecksumState::unknown;
   if (faults.lies != 0 && rng_.below(faults.lies) == 0) return wire::ChecksumState::bad;
   std::string why;
-  const auto end = frame.size() < 18 ? 0u : 14u + (std::to_integer<std::size_t>(frame[16]) << 8 | std::to_integer<std::size_t>(frame[17]));
+  const auto end =
+      frame.size() < 18
+          ? 0u
+          : 14u + (std::to_integer<std::size_t>(frame[16]) << 8 | std::to_integer<std::size_t>(frame[17]));
   if (end > frame.size()) return wire::ChecksumState::unknown;
-  return test::parse_strictly(frame.first(end), why) ? wire::ChecksumState::good : wire::ChecksumState::unknown;
+  return test::parse_strictly(frame.first(end), why) ? wire::ChecksumState::good
+                                                     : wire::ChecksumState::unknown;
 }
 
 bool HostStack::receive(std::span<const std::byte> frame) {
   auto& queue = members_[queue_of(frame)]->queue.frames_;
   if (queue.size() >= max_queued) return false;
-  auto* buffer = new Buffer{std::make_unique_for_overwrite<std::byte[]>(frame.size()), static_cast<std::uint32_t>(frame.size()), judge(frame)};
+  auto* buffer = new Buffer{std::make_unique_for_overwrite<std::byte[]>(frame.size()),
+                            static_cast<std::uint32_t>(frame.size()), judge(frame)};
   if (!frame.empty()) std::memcpy(buffer->bytes.get(), frame.data(), frame.size());
   queue.push_back(buffer);
   return true;
@@ -156,7 +162,8 @@ void HostStack::poll(Time now) {
     member->queue.closed_ = false;
   }
   // Which core comes first is nobody's promise.
-  if (members_.size() > 1) first_ = static_cast<std::uint16_t>(rng_.below(static_cast<std::uint32_t>(members_.size())));
+  if (members_.size() > 1)
+    first_ = static_cast<std::uint16_t>(rng_.below(static_cast<std::uint32_t>(members_.size())));
   for (int round = 0; round < rounds_per_poll; ++round) {
     std::size_t work = 0;
     for (std::size_t i = 0; i < members_.size(); ++i) {

@@ -25,7 +25,7 @@ struct PortFaults {
   std::uint32_t bursts = 0;               ///< not 0: a queue gives 0 up to so many frames at a time
   bool judges_sums = false;               ///< it says "good" of good sums
   std::uint32_t lies = 0;                 ///< and one time in so many "bad"; 0: never
-  std::uint32_t strays = 0;               ///< one frame in so many arrives on another queue than its flow's; 0: none
+  std::uint32_t strays = 0;  ///< one frame in so many arrives on another queue than its flow's; 0: none
 };
 
 class HostStack;
@@ -54,14 +54,17 @@ class HostStack {
  public:
   using Out = void (*)(void* ctx, std::span<const std::byte> frame);
   /// `config` holds for each shard, but for its number.
-  HostStack(const CoreConfig& config, std::uint16_t shards, Time start, std::uint64_t seed, Out out, void* ctx);
+  HostStack(const CoreConfig& config, std::uint16_t shards, Time start, std::uint64_t seed, Out out,
+            void* ctx);
   ~HostStack();
   HostStack(const HostStack&) = delete;
 
   [[nodiscard]] std::uint16_t shards() const { return static_cast<std::uint16_t>(members_.size()); }
   [[nodiscard]] Core& core(std::uint16_t shard) { return members_[shard]->shard.core(); }
   /// The shard that a connection of this host belongs to.
-  [[nodiscard]] std::uint16_t owner(const FlowKey& key) const { return mesh_ ? mesh_->steering().owner(key) : std::uint16_t{0}; }
+  [[nodiscard]] std::uint16_t owner(const FlowKey& key) const {
+    return mesh_ ? mesh_->steering().owner(key) : std::uint16_t{0};
+  }
 
   /// A frame from the wire; false: the queue is full.
   static constexpr std::size_t max_queued = 4096;

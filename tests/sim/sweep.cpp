@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Every allocation of a short script fails once: for each poll of each end, each pool and each number of allocations that
-// still succeed in it. Layer: simulator; see runner.hpp.
+// Every allocation of a short script fails once: for each poll of each end, each pool and each number of
+// allocations that still succeed in it. Layer: simulator; see runner.hpp.
 #include <cstdio>
 
 #include "sim/runner.hpp"
@@ -54,7 +54,10 @@ unsigned sweep_allocations(const Options& options) {
   for (std::uint64_t seed = options.first; seed != options.first + options.count; ++seed) {
     const Plan plan = draw_script(seed);
     const Result calm = World{plan, 0}.run();
-    if (!calm.failure.empty()) return std::printf("the script of seed %llu fails by itself: %s\n", static_cast<unsigned long long>(seed), calm.failure.c_str()), 1;
+    if (!calm.failure.empty())
+      return std::printf("the script of seed %llu fails by itself: %s\n",
+                         static_cast<unsigned long long>(seed), calm.failure.c_str()),
+             1;
     for (unsigned end = 0; end < 2; ++end)
       for (std::uint64_t poll = 0; poll < calm.polls[end]; ++poll)
         for (unsigned pool = 0; pool < pool_count; ++pool)
@@ -65,8 +68,9 @@ unsigned sweep_allocations(const Options& options) {
             ++runs;
             if (result.failure.empty()) continue;
             ++failures;
-            std::printf("FAILED: script %llu, end %u, poll %llu, %u left of %s: %s\n", static_cast<unsigned long long>(seed), end,
-                        static_cast<unsigned long long>(poll), keep, std::string{name(static_cast<Pool>(pool))}.c_str(), result.failure.c_str());
+            std::printf("FAILED: script %llu, end %u, poll %llu, %u left of %s: %s\n",
+                        static_cast<unsigned long long>(seed), end, static_cast<unsigned long long>(poll),
+                        keep, std::string{name(static_cast<Pool>(pool))}.c_str(), result.failure.c_str());
             if (failures >= options.limit) return failures;
           }
   }

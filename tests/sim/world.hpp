@@ -24,9 +24,9 @@ struct Result {
   std::string failure;  ///< empty: none
   Duration virtual_time{};
   std::uint64_t events = 0, frames = 0, hash = 0;
-  CoreStats stats;     ///< of all ends and all their lives
-  Duration healing{};  ///< from the end of the chaos to the end of the last connection
-  std::string seen;    ///< what the applications saw, without times
+  CoreStats stats;                   ///< of all ends and all their lives
+  Duration healing{};                ///< from the end of the chaos to the end of the last connection
+  std::string seen;                  ///< what the applications saw, without times
   std::vector<std::uint64_t> polls;  ///< of each end, until all had ended
 };
 

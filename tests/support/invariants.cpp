@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The invariants of a core's whole state; see invariants.hpp. Layer: test support. Written against the data, not
-// against the verbs: sums are counted anew, lists are walked, each table is asked for what another one holds.
+// The invariants of a core's whole state; see invariants.hpp. Layer: test support. Written against the data,
+// not against the verbs: sums are counted anew, lists are walked, each table is asked for what another one
+// holds.
 #include "support/invariants.hpp"
 
 #include <algorithm>
@@ -68,7 +69,8 @@ std::string check_receive(const Tcb& tcb, Held& held) {
     if (middle == nullptr) continue;
     ++held.chunks;
     const auto* inner = reinterpret_cast<const tcp::Chunk* const*>(middle->bytes.data());
-    for (std::size_t i = 0; i < tcp::chunk_bytes / sizeof inner; ++i) held.chunks += inner[i] != nullptr ? 1 : 0;
+    for (std::size_t i = 0; i < tcp::chunk_bytes / sizeof inner; ++i)
+      held.chunks += inner[i] != nullptr ? 1 : 0;
   }
   return {};
 }
@@ -88,7 +90,8 @@ std::string check_send(const Tcb& tcb, Held& held) {
 template <class Queue>
 void count_queue(const Queue& queue, Held& held, std::uint32_t direct_blocks) {
   held.chunks += queue.chunks();
-  if (queue.back_number() / Queue::per_block >= direct_blocks) held.slack += 2 + queue.chunks() / Queue::fan_out;
+  if (queue.back_number() / Queue::per_block >= direct_blocks)
+    held.slack += 2 + queue.chunks() / Queue::fan_out;
 }
 
 /// I6: the scoreboard lies in (snd_una, snd_nxt], and its sums are sums.
@@ -122,7 +125,8 @@ std::string check_sender(const Tcb& tcb, const Context& cx) {
   const auto most = static_cast<std::uint64_t>(std::max(config.rto_max, config.rto_initial) / 1us);
   const auto least = static_cast<std::uint64_t>(std::min(config.rto_min, config.rto_initial) / 1us);
   if (tcb.rto_us < least || tcb.rto_us > most) return "I8 the RTO is " + std::to_string(tcb.rto_us) + " us";
-  const Duration farthest = std::max({config.rto_max, config.rto_initial, config.override_timeout, Duration{3s}});
+  const Duration farthest =
+      std::max({config.rto_max, config.rto_initial, config.override_timeout, Duration{3s}});
   if (tcb.rtx_deadline != tcp::never && tcb.rtx_deadline > cx.now + farthest)
     return "I8 the retransmission timer is " + std::to_string((tcb.rtx_deadline - cx.now) / 1us) + " us away";
   if (!has(tcb, tcp::syn_acked)) return {};
@@ -142,7 +146,8 @@ std::string check_waiting(const Tcb& tcb) {
       tcb.rtx_deadline == tcp::never)
     return "I18 data waits and no timer runs";
   if (is_synchronised(tcb) && has(tcb, tcp::fin_queued) && !has(tcb, tcp::fin_sent) &&
-      tcb.snd_una == tcb.snd_nxt && tcb.send_queued == 0 && !dirty && !paced && tcb.rtx_deadline == tcp::never)
+      tcb.snd_una == tcb.snd_nxt && tcb.send_queued == 0 && !dirty && !paced &&
+      tcb.rtx_deadline == tcp::never)
     return "I18 a FIN waits for nothing";
   if ((tcb.state == State::syn_sent || tcb.state == State::syn_received) && tcb.rtx_deadline == tcp::never)
     return "I18 a SYN without a timer";
@@ -181,7 +186,8 @@ std::string check_connection(const Tcb& tcb, const Context& cx, Held& held) {
   if (why.empty()) why = check_waiting(tcb);
   if (why.empty()) why = check_timer(tcb, cx);
   const std::uint32_t slot = tcp::FlowSlot::make(tcp::FlowKind::connection, cx.tcbs.index_of(tcb));
-  if (why.empty() && cx.flows.find(cx.hasher(tcb.key), tcb.key) != slot) why = "I12 I23 not found by its own key";
+  if (why.empty() && cx.flows.find(cx.hasher(tcb.key), tcb.key) != slot)
+    why = "I12 I23 not found by its own key";
   return why;
 }
 
@@ -197,10 +203,12 @@ std::string check_half_open(const Context& cx) {
         return "I12 I23 a half-open connection is not found by its own key";
       if (!half.timer.armed()) return "I18 SYN-RECEIVED without a timer";
     }
-    if (counted != listener.half_open) return "I24 half-open connections of a listener" + numbers(counted, listener.half_open);
+    if (counted != listener.half_open)
+      return "I24 half-open connections of a listener" + numbers(counted, listener.half_open);
     live += counted;
   }
-  if (live != cx.half_open_wheel.size()) return "I20 half-open timers" + numbers(live, cx.half_open_wheel.size());
+  if (live != cx.half_open_wheel.size())
+    return "I20 half-open timers" + numbers(live, cx.half_open_wheel.size());
   if (cx.stats.half_open != live) return "I24 half-open connections" + numbers(live, cx.stats.half_open);
   return {};
 }
@@ -218,7 +226,8 @@ std::string check_time_wait(const Context& cx) {
     if (cx.flows.find(cx.hasher(entry.key), entry.key) != tcp::FlowSlot::make(tcp::FlowKind::time_wait, i))
       return "I23 a TIME-WAIT entry is not found by its own key";
   }
-  return count == cx.time_waits.size() ? std::string{} : "I23 TIME-WAIT entries" + numbers(count, cx.time_waits.size());
+  return count == cx.time_waits.size() ? std::string{}
+                                       : "I23 TIME-WAIT entries" + numbers(count, cx.time_waits.size());
 }
 
 /// I24: what listeners count is what there is.
@@ -250,7 +259,8 @@ std::string check_pools(const Context& cx, const Held& held, const Withheld& out
   if (cx.chunks.in_use() < chunks || cx.chunks.in_use() > chunks + held.slack + out.views)
     return "I22 chunks" + numbers(chunks, cx.chunks.in_use());
   if (cx.receive_buffers.in_use() != held.receive_buffers + out.receive_buffers)
-    return "I22 receive buffers" + numbers(held.receive_buffers + out.receive_buffers, cx.receive_buffers.in_use());
+    return "I22 receive buffers" +
+           numbers(held.receive_buffers + out.receive_buffers, cx.receive_buffers.in_use());
   if (cx.flights.in_use() != held.flights + out.flights)
     return "I22 flights" + numbers(held.flights + out.flights, cx.flights.in_use());
   if (cx.path_searches.size() != held.path_searches + out.path_searches)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Where an RFC leaves room, or the field does otherwise, and the simulator asked: what was decided, one test each.
-// Layer: tests of the protocol, through frames alone. The reasons are in docs/rfc-exceptions.md.
+// Where an RFC leaves room, or the field does otherwise, and the simulator asked: what was decided, one test
+// each. Layer: tests of the protocol, through frames alone. The reasons are in docs/rfc-exceptions.md.
 #include <gtest/gtest.h>
 
 #include <string>
@@ -16,7 +16,8 @@ int drain(Peer& peer) {
   return n;
 }
 
-// rfc9293 3.10.7.4, first: RCV.NXT =< SEG.SEQ < RCV.NXT+RCV.WND for a segment without text, while the window is open.
+// rfc9293 3.10.7.4, first: RCV.NXT =< SEG.SEQ < RCV.NXT+RCV.WND for a segment without text, while the window
+// is open.
 TEST(Acceptability, bare_ack_at_the_right_edge__answered_and_not_processed) {
   CoreConfig config = small_config();
   config.tcp.window_scale = false;
@@ -35,7 +36,8 @@ TEST(Acceptability, bare_ack_at_the_right_edge__answered_and_not_processed) {
   EXPECT_EQ(t.conn().unacked(), 0u) << "the last number inside";
 }
 
-// A cookie remembers nothing: what opened a connection once opens it again, for as long as the cookie is good.
+// A cookie remembers nothing: what opened a connection once opens it again, for as long as the cookie is
+// good.
 CoreConfig cookies_alone() {
   CoreConfig config = small_config();
   config.limits.half_open = 0;
