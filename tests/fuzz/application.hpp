@@ -76,7 +76,7 @@ class Application {
     s.fin = true;
     if ((manners & closes_on_fin) != 0) leave(c, s, false);
   }
-  void on_timer(Conn& c, State& s) { enter(c, s, s.opened); }
+  void on_timer(Conn& c, State& s) { enter(c, s, true); }  // it may be armed while the SYN is out
   void on_urgent(Conn& c, State& s) { enter(c, s, s.opened); }
   void on_unresponsive(Conn& c, State& s) { enter(c, s, true); }
   void on_closed(ConnId id, State& s, CloseReason why) {
