@@ -68,7 +68,7 @@ class Application {
   }
   void on_sent(Conn& c, State& s, std::size_t n) { enter(c, s, s.opened && n != 0); }
   void on_writable(Conn& c, State& s) {
-    enter(c, s, s.opened);
+    enter(c, s, s.opened || s.out_known);  // who wrote while the SYN is out may be told before on_connect
     if ((manners & answers) != 0) write(c, s, 100, 0);
   }
   void on_peer_fin(Conn& c, State& s) {
