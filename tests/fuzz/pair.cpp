@@ -234,14 +234,18 @@ class Pair {
       end.stack->limit_transmit(std::numeric_limits<std::size_t>::max());
       end.app.manners = closes_on_fin;
     }
-    for (unsigned side = 0; side < 2; ++side)
-      for (unsigned talk = 0; talk < talks; ++talk)
-        if (auto c = conn(side, talk)) {
-          auto& state = c->user<Application::State>();
-          c->resume_rx();
-          ends_[side].app.read(*c, state, 1u << 20);
-          if (!state.left) ends_[side].app.leave(*c, state, false);
-        }
+    // Those too that are complete, have left the table and wait to be read.
+    for (End& end : ends_) {
+      const tcp::Context& cx = end.stack->core().shard().tcp();
+      for (std::uint32_t i = 0; i < cx.tcbs.high_water(); ++i) {
+        auto c = end.stack->core().find({i, cx.tcbs.generation(i)});
+        if (!c) continue;
+        auto& state = c->user<Application::State>();
+        c->resume_rx();
+        end.app.read(*c, state, 1u << 20);
+        if (!state.left) end.app.leave(*c, state, false);
+      }
+    }
     for (End& end : ends_) end.stack->core().close(end.listener);
     const Time limit = now_ + heal_limit;
     poll();
