@@ -611,6 +611,12 @@ void process_fin(Arrival& a) {
   const bool kept = tcb.receive != nullptr && tcb.receive->fin_known && tcb.receive->fin_seq == tcb.rcv_nxt;
   if ((!a.fin || a.seq != tcb.rcv_nxt) && !kept) return;
   if (has(tcb, fin_received)) return;
+  // Nothing comes after a FIN: what a peer has sent beyond it will never be read.
+  if (tcb.receive != nullptr && !tcb.receive->beyond.empty()) {
+    tcb.receive->beyond.clear(cx.chunks);
+    tcb.receive->recent_count = 0;
+    if (unread_bytes(tcb) == 0) free_receive_buffer(cx, tcb);
+  }
   tcb.rcv_nxt += 1;
   tcb.rcv_adv = max(tcb.rcv_adv, tcb.rcv_nxt);
   set(tcb, fin_received | ack_now);

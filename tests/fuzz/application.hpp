@@ -68,7 +68,7 @@ class Application {
   }
   void on_sent(Conn& c, State& s, std::size_t n) { enter(c, s, s.opened && n != 0); }
   void on_writable(Conn& c, State& s) {
-    enter(c, s, s.opened);
+    enter(c, s, s.opened || s.out_known);  // who wrote while the SYN is out may be told before on_connect
     if ((manners & answers) != 0) write(c, s, 100, 0);
   }
   void on_peer_fin(Conn& c, State& s) {
@@ -76,7 +76,7 @@ class Application {
     s.fin = true;
     if ((manners & closes_on_fin) != 0) leave(c, s, false);
   }
-  void on_timer(Conn& c, State& s) { enter(c, s, s.opened); }
+  void on_timer(Conn& c, State& s) { enter(c, s, true); }  // it may be armed while the SYN is out
   void on_urgent(Conn& c, State& s) { enter(c, s, s.opened); }
   void on_unresponsive(Conn& c, State& s) { enter(c, s, true); }
   void on_closed(ConnId id, State& s, CloseReason why) {

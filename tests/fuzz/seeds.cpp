@@ -23,5 +23,6 @@ int main(int argc, char** argv) {
   if (argc != 2) return std::fprintf(stderr, "fuzz-seeds FOLDER\n"), 2;
   handfast::fuzz::Seeds seeds{argv[1]};
   handfast::fuzz::add_frame_seeds(seeds);
+  handfast::fuzz::add_program_seeds(seeds);
   return 0;
 }

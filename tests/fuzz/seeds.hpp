@@ -22,6 +22,7 @@ class Seeds {
   std::string root_;
 };
 
-void add_frame_seeds(Seeds& seeds);  ///< frames, options, neighbours, fragments
+void add_frame_seeds(Seeds& seeds);  ///< frames, options
+void add_program_seeds(Seeds& seeds);  ///< connection, pair, http, words
 
 }  // namespace handfast::fuzz

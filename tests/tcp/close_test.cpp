@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "support/peer.hpp"
+#include "support/usage.hpp"
 
 namespace handfast::test {
 namespace {
@@ -277,6 +278,21 @@ TEST(Close, passive__fin_beyond_a_gap__eof_after_the_gap_is_filled) {
   EXPECT_EQ(t.app.received(), "abcdef");
   EXPECT_EQ(t.app.count("fin"), 1);
   EXPECT_EQ(t.state(), State::close_wait);
+}
+
+TEST(Close, passive__bytes_beyond_the_fin__are_forgotten_with_their_memory) {
+  Trace t;
+  t.listen();
+  t.peer.open(with_sack);
+  t.peer.ack().seq(2).data("beyond");
+  t.peer.expect().pure_ack().ack(1).sack({{2, 8}});
+  t.peer.fin().seq(1);
+  t.peer.expect().pure_ack().ack(2).sack({});
+  EXPECT_EQ(t.state(), State::close_wait);
+  EXPECT_EQ(t.app.count("fin"), 1);
+  EXPECT_EQ(t.app.received(), "");
+  EXPECT_EQ(usage_of(t.core()).receive_buffers, 0u);
+  EXPECT_EQ(usage_of(t.core()).chunks, 0u);
 }
 
 TEST(Close, passive__bare_fin_beyond_a_gap__does_not_end_the_stream_early) {
