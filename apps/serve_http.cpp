@@ -46,6 +46,10 @@ std::size_t HttpServer::parse(Conn& c, State& s, std::span<const std::byte> byte
     consumed += result.consumed;
     switch (result.status) {
       case RequestParser::Status::complete: {
+        if (s.slow && s.slow->waiting) {
+          s.slow->waiting = false;
+          c.disarm();
+        }
         answer(c, s, result.request);
         if (!result.request.keep_alive) return bytes.size();
         break;
@@ -55,6 +59,10 @@ std::size_t HttpServer::parse(Conn& c, State& s, std::span<const std::byte> byte
         return bytes.size();
       case RequestParser::Status::need_more:
         if (!s.slow) slow(s).parser = std::move(fresh);
+        if (!s.slow->waiting && s.slow->parser.in_request()) {
+          s.slow->waiting = true;
+          c.arm(request_limit);
+        }
         return bytes.size();
     }
   }

@@ -43,6 +43,7 @@ class HttpServer {
     std::span<const std::byte> body;  // static; what of it is not queued yet
     bool close_after = false;         // once all is queued
     bool deaf = false;                // what still comes is dropped: the last request was seen, or refused
+    bool waiting = false;             // a request has begun, and its deadline runs
 
     [[nodiscard]] bool has_rest() const { return head_sent < head.size() || !body.empty(); }
   };
@@ -77,6 +78,8 @@ class HttpServer {
 
   /// How long a peer may go on sending after it was refused, before it is reset.
   static constexpr Duration linger = 2s;
+  /// How long a request may take from its first byte to its last, before the connection is reset.
+  static constexpr Duration request_limit = 20s;
 
  private:
   // An answer is queued as far as it fits; what does not stays in Slow, and reading pauses until it went.

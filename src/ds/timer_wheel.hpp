@@ -241,7 +241,7 @@ class TimerWheel {
     std::size_t looked_at = 0;
     // The tick of `now` is opened once for each time, also where the limit makes it several calls: what is due later in it
     // goes back to its bucket, and would come out again for ever.
-    bool last = is_cut_short_ && now_ == cut_at_ && cursor_ == target && !detail::TimerList::unique(&pending_) && is_finest_pending();
+    bool last = is_cut_short_ && now_ == cut_at_ && next_work_ > now_ && cursor_ == target && !detail::TimerList::unique(&pending_) && is_finest_pending();
     is_cut_short_ = false;
     move_to_pending(due_bucket);
     for (;;) {

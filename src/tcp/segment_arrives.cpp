@@ -274,6 +274,12 @@ void settle_duplicates(Tcb& tcb, std::uint32_t acked) {
   tcb.dup_acks = partial ? static_cast<std::uint8_t>(tcb.dup_acks - std::min<std::uint32_t>(tcb.dup_acks, segments - 1)) : std::uint8_t{0};
 }
 
+/// rfc5681 3.2, on step 4: in recovery no more segments have left the network than were in it, whatever a receiver says
+/// that wants to be sent to faster.
+bool are_duplicates_used_up(const Tcb& tcb, const Flight& flight) {
+  return tcb.recovery == Recovery::fast && !has(tcb, sack_enabled) && tcb.dup_acks * std::uint32_t{tcb.snd_mss} >= flight.recover_flight;
+}
+
 /// The same with a flight: its records say what has arrived, and recovery what follows.
 void acknowledge_flight(Arrival& a, Seq ack) {
   Tcb& tcb = a.tcb;
@@ -289,8 +295,11 @@ void acknowledge_flight(Arrival& a, Seq ack) {
   if (after(ack, tcb.snd_una)) {
     acknowledge(a, ack);
     settle_duplicates(tcb, delivery.acked);
-  } else if ((arrival.duplicate || delivery.sack_block) && tcb.dup_acks != 0xff) {
-    ++tcb.dup_acks;
+  } else if (arrival.duplicate || delivery.sack_block) {
+    if (are_duplicates_used_up(tcb, flight))
+      arrival.duplicate = false;
+    else if (tcb.dup_acks != 0xff)
+      ++tcb.dup_acks;
   }
   react_to_ack(a.cx, tcb, flight, delivery, arrival);
   mark_dirty(a.cx, tcb);
