@@ -34,6 +34,9 @@ inline constexpr std::size_t max_wanted = 1024, max_questions = 32;
 inline constexpr std::uint8_t max_dscp = 63;
 /// Most connections' timers in one poll; more are late by a poll and counted.
 inline constexpr std::size_t max_timers = 256;
+/// The same while frames wait for the port: what timers have to say waits with them, instead of being lost as the last of
+/// max_backlog. Not none: time-outs that end a connection still come.
+inline constexpr std::size_t max_timers_jammed = 8;
 
 class Shard {
  public:
@@ -81,7 +84,8 @@ class Shard {
   void run_posts();
   /// Up to max_burst frames. Handles that are done with are in done() afterwards.
   void input(std::span<const wire::RxFrame> frames, FrameSource source);
-  void run_timers(FrameSource source);
+  /// At most so many of each kind.
+  void run_timers(FrameSource source, std::size_t most);
   void finish_ended();
   /// Describes everything that the dirty connections may send; false when some could not say all.
   bool describe_output();
