@@ -61,7 +61,7 @@ class Loop {
       work += receive(source);
       if (Mesh* mesh = shard_.mesh()) work += receive_handed_over(*mesh, source);
     }
-    shard_.run_timers(source);
+    shard_.run_timers(source, backlog_.size() < backlog_limit ? max_timers : max_timers_jammed);
     write_segments();  // of timers: their bytes may be gone after the next callbacks
     shard_.finish_ended();
     release_done();  // before what answers it is written: those buffers are the ones in the cache

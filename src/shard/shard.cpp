@@ -232,8 +232,8 @@ void Shard::run_posts() {
   for (std::size_t i = 0; i < max_burst && posts_.pop(post); ++i) post.task(post.ctx);
 }
 
-void Shard::run_timers(FrameSource source) {
-  cx_.tcb_wheel.advance(cx_.now, max_timers, [this](ds::TimerNode& node) {
+void Shard::run_timers(FrameSource source, std::size_t most) {
+  cx_.tcb_wheel.advance(cx_.now, most, [this](ds::TimerNode& node) {
     auto& tcb = *reinterpret_cast<tcp::Tcb*>(reinterpret_cast<std::byte*>(&node) - tcp::tcb_timer_offset);
     const auto late = static_cast<std::uint64_t>((cx_.now - node.deadline).count());
     cx_.stats.timer_lag_max_ns = std::max(cx_.stats.timer_lag_max_ns, late);
@@ -245,10 +245,10 @@ void Shard::run_timers(FrameSource source) {
     if (application) set(tcb, tcp::app_timer_due);
     if (application || doubtful) deliver_later(tcb);
   });
-  cx_.half_open_wheel.advance(cx_.now, max_timers, [this](ds::TimerNode& node) {
+  cx_.half_open_wheel.advance(cx_.now, most, [this](ds::TimerNode& node) {
     tcp::half_open_timer(cx_, *reinterpret_cast<tcp::HalfOpen*>(reinterpret_cast<std::byte*>(&node) - tcp::half_open_timer_offset));
   });
-  core_wheel_.advance(cx_.now, max_timers, [this](ds::TimerNode& node) {
+  core_wheel_.advance(cx_.now, most, [this](ds::TimerNode& node) {
     auto& timer = reinterpret_cast<CoreTimer&>(node);
     const Core::Task fire = timer.fire;
     void* ctx = timer.ctx;

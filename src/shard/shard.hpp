@@ -39,6 +39,9 @@ inline constexpr std::size_t max_timers = 256;
 inline constexpr Duration shed_interval = 1ms;
 inline constexpr std::uint32_t max_shed_looks = 256;
 inline constexpr std::uint8_t shed_backoff = 5;
+/// The same while frames wait for the port: what timers have to say waits with them, instead of being lost as the last of
+/// max_backlog. Not none: time-outs that end a connection still come.
+inline constexpr std::size_t max_timers_jammed = 8;
 
 class Shard {
  public:
@@ -86,7 +89,8 @@ class Shard {
   void run_posts();
   /// Up to max_burst frames. Handles that are done with are in done() afterwards.
   void input(std::span<const wire::RxFrame> frames, FrameSource source);
-  void run_timers(FrameSource source);
+  /// At most so many of each kind.
+  void run_timers(FrameSource source, std::size_t most);
   void finish_ended();
   /// Describes everything that the dirty connections may send; false when some could not say all.
   bool describe_output();
