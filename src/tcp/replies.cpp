@@ -195,6 +195,12 @@ void send_syn_ack(Context& cx, HalfOpen& half, const std::byte* cookie) {
 }
 
 void send_cookie(Context& cx, const Listener& listener, const wire::Segment& syn, const Handshake& h, std::uint32_t flow_sum) {
+  ++cx.stats.syn_cookies_sent;
+  cx.last_cookie = cx.now;
+  if (cx.offers_all && h.timestamps && h.sack && h.wscale &&
+      write_at_once(cx, syn.flow, flow_sum, h.iss, h.irs + 1, wire::syn | wire::ack, syn_window(cx), tos_of(listener.dscp), Options::syn,
+                    cookie_timestamp(cx.now_ms + h.ts_offset, h), h.ts_recent)) [[likely]]
+    return;
   TxSegment* segment = bare_segment(cx, syn.flow, flow_sum, h.iss, h.irs + 1, wire::syn | wire::ack, tos_of(listener.dscp));
   if (segment == nullptr) return;
   wire::TcpOptions options = syn_options(cx, false, h.wscale, h.timestamps, h.sack);
@@ -202,8 +208,6 @@ void send_cookie(Context& cx, const Listener& listener, const wire::Segment& syn
   if (options.has_timestamps) options.ts_val = cookie_timestamp(cx.now_ms + h.ts_offset, h);
   segment->window = syn_window(cx);
   segment->options_length = wire::write_options(segment->options.data(), options);
-  ++cx.stats.syn_cookies_sent;
-  cx.last_cookie = cx.now;
 }
 
 void send_ack(Context& cx, Tcb& tcb) {

@@ -15,8 +15,8 @@ std::uint32_t cookie_slot_number(Time now) {
 
 std::uint32_t cookie_mac(const Secrets& secrets, const FlowKey& key, Seq irs, std::uint32_t slot, std::uint32_t mss_class) {
   const std::uint64_t rest = std::uint64_t{slot} << 2 | mss_class;
-  const std::uint64_t tuple = siphash24(secrets.cookie, address_word(key), std::uint64_t{key.ports} << 32 | irs.raw());
-  return static_cast<std::uint32_t>(siphash24(secrets.cookie, tuple, rest)) & 0xffffff;
+  const std::uint64_t ports_and_irs = std::uint64_t{key.ports} << 32 | irs.raw();
+  return static_cast<std::uint32_t>(siphash24(secrets.cookie, address_word(key), ports_and_irs, rest)) & 0xffffff;
 }
 
 Seq cookie_in_slot(const Secrets& secrets, const FlowKey& key, Seq irs, std::uint32_t slot, std::uint32_t mss_class) {

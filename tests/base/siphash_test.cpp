@@ -72,6 +72,7 @@ TEST(Siphash, every_length__equals_the_published_outputs) {
 
 TEST(Siphash, two_words__equal_the_form_over_16_bytes) {
   EXPECT_EQ(siphash24(key, 0x0706050403020100u, 0x0f0e0d0c0b0a0908u), published_24[16]);
+  EXPECT_EQ(siphash24(key, 0x0706050403020100u, 0x0f0e0d0c0b0a0908u, 0xff16151413121110u), published_24[23]);
   EXPECT_EQ(siphash13(key, 0x0706050403020100u, 0x0f0e0d0c0b0a0908u), made_13[16]);
   Rng rng{7};
   for (int i = 0; i < 1000; ++i) {
