@@ -162,7 +162,7 @@ constexpr Known known[] = {
      }},
     {"reset-with-data-from-below",
      [](const Scene& s) {
-       return s.has(RST) && s.op->seq < 0 && s.op->length != 0 && s.only_stack_answers();
+       return s.has(RST) && s.op->seq < 0 && s.op->length != 0 && s.kernel.replied && !s.stack.replied;
      }},
     {"fin-with-an-ack-of-the-future",
      [](const Scene& s) { return s.has(FIN | ACK) && s.op->ack > 0 && s.stack.missing > s.kernel.missing; }},
