@@ -133,6 +133,10 @@ constexpr Known known[] = {
      [](const Scene& s) {
        return s.segment() && s.kernel.fin && s.peer_sent_fin() && s.only_kernel_answers();
      }},
+    {"future-ack-in-time-wait",
+     [](const Scene& s) {
+       return s.has(ACK) && s.op->ack > 0 && s.kernel.fin && s.peer_sent_fin() && s.only_stack_answers();
+     }},
     {"old-pure-ack",
      [](const Scene& s) {
        return s.program.ts && s.has(ACK) && s.op->ts_back > 0 && s.op->length == 0 && s.only_stack_answers();
