@@ -327,7 +327,7 @@ TEST(Memory, callback_sends_all_it_can_and_leaves_its_bytes__they_are_kept) {
   drain(t.peer);
 }
 
-TEST(Memory, callback_takes_every_buffer_and_leaves_its_bytes__connection_ends_and_nothing_else) {
+TEST(Memory, callback_takes_every_buffer_and_leaves_its_bytes__they_come_again) {
   CoreConfig config = small_config();
   config.limits.buffer_memory = 64 << 10;
   Trace t{config};
@@ -339,6 +339,28 @@ TEST(Memory, callback_takes_every_buffer_and_leaves_its_bytes__connection_ends_a
   t.listen();
   t.peer.open();
   t.peer.ack().data("leave me here");
+  EXPECT_EQ(t.drops(Drop::tcp_no_memory), 1u);
+  t.advance(1s);
+  while (const auto p = t.peer.poll()) EXPECT_EQ(p->ack, t.peer.iss + 1) << "what is not kept is not acknowledged";
+  hoard.clear();
+  t.app.data = nullptr;
+  t.peer.ack().seq(1).data("leave me here");
+  EXPECT_EQ(t.app.received(), "leave me here");
+  drain(t.peer);
+}
+
+TEST(Memory, callback_takes_every_buffer_and_leaves_bytes_before_a_fin__connection_ends_and_nothing_else) {
+  CoreConfig config = small_config();
+  config.limits.buffer_memory = 64 << 10;
+  Trace t{config};
+  std::vector<TxBuf> hoard;
+  t.app.data = [&](Conn& c, const RxView&) {
+    for (TxBuf b = c.core().allocate(); b; b = c.core().allocate()) hoard.push_back(std::move(b));
+    return std::size_t{0};
+  };
+  t.listen();
+  t.peer.open();
+  t.peer.ack().data("leave me here").fin();
   t.peer.expect().rst_ack();
   EXPECT_EQ(t.app.reason(), CloseReason::no_memory);
   hoard.clear();
@@ -351,7 +373,7 @@ TEST(Memory, callback_takes_every_buffer_and_leaves_its_bytes__connection_ends_a
   drain(t.peer);
 }
 
-TEST(Memory, no_receive_memory__in_order_data_is_dropped_and_comes_again) {
+TEST(Memory, no_receive_memory__in_order_data_for_who_does_not_read_is_dropped_and_comes_again) {
   CoreConfig config = small_config();
   config.limits.buffer_memory = 64 << 10;
   Trace t{config};
@@ -359,12 +381,16 @@ TEST(Memory, no_receive_memory__in_order_data_is_dropped_and_comes_again) {
   t.peer.open();
   std::vector<TxBuf> hoard;
   for (TxBuf b = t.core().allocate(); b; b = t.core().allocate()) hoard.push_back(std::move(b));
+  t.peer.ack().data("shown in its frame");
+  EXPECT_EQ(t.app.received(), "shown in its frame");
+  t.with([](Conn& c) { c.pause_rx(); });
   t.peer.ack().data("not now");
-  EXPECT_EQ(t.app.received(), "");
+  EXPECT_EQ(t.app.received(), "shown in its frame");
   EXPECT_EQ(t.drops(Drop::tcp_no_memory), 1u);
   hoard.clear();
-  t.peer.ack().seq(1).data("not now");
-  EXPECT_EQ(t.app.received(), "not now");
+  t.with([](Conn& c) { c.resume_rx(); });
+  t.peer.ack().seq(19).data("not now");
+  EXPECT_EQ(t.app.received(), "shown in its framenot now");
 }
 
 TEST(Memory, no_frame_to_send_with__counted_and_retransmitted_later) {
