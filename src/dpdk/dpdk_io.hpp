@@ -36,7 +36,7 @@ class IoCounter {
 
 struct IoStats {
   IoCounter rx_frames;
-  IoCounter rx_dropped;  ///< in several pieces that did not fit into one
+  IoCounter rx_dropped;  ///< in several pieces that did not fit into one, or contradicted their total
   IoCounter tx_frames;
   IoCounter tx_refused;  ///< frames that a full queue did not take at once; the caller keeps them
   IoCounter tx_dropped;  ///< that the driver can never send (its tx_prepare said so)
@@ -186,7 +186,10 @@ class DpdkIo {
   }
 
   [[nodiscard]] bool make_contiguous(rte_mbuf* m) {
-    if (rte_pktmbuf_linearize(m) == 0) return true;
+    // Copied is what the pieces hold, room is made for what the chain says: they must agree.
+    std::uint32_t bytes = 0;
+    for (const rte_mbuf* piece = m; piece != nullptr; piece = piece->next) bytes += piece->data_len;
+    if (bytes == m->pkt_len && rte_pktmbuf_linearize(m) == 0) return true;
     rte_pktmbuf_free(m);
     stats_.rx_dropped.add(1);
     return false;

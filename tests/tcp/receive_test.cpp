@@ -340,20 +340,40 @@ TEST(Memory, callback_takes_every_buffer_and_leaves_its_bytes__they_come_again) 
   t.peer.open();
   t.peer.ack().data("leave me here");
   EXPECT_EQ(t.drops(Drop::tcp_no_memory), 1u);
-  EXPECT_FALSE(t.app.reason());
   t.advance(1s);
-  while (const auto answer = t.peer.poll()) EXPECT_EQ(answer->ack, t.peer.iss + 1) << "nothing of it was taken";
+  while (const auto p = t.peer.poll()) EXPECT_EQ(p->ack, t.peer.iss + 1) << "what is not kept is not acknowledged";
   hoard.clear();
   t.app.data = nullptr;
   t.peer.ack().seq(1).data("leave me here");
   EXPECT_EQ(t.app.received(), "leave me here");
-  auto other = t.another_peer(31000);
-  other->open();
-  other->ack().data("all is well");
   drain(t.peer);
 }
 
-TEST(Memory, no_receive_memory__application_that_reads_gets_its_data) {
+TEST(Memory, callback_takes_every_buffer_and_leaves_bytes_before_a_fin__connection_ends_and_nothing_else) {
+  CoreConfig config = small_config();
+  config.limits.buffer_memory = 64 << 10;
+  Trace t{config};
+  std::vector<TxBuf> hoard;
+  t.app.data = [&](Conn& c, const RxView&) {
+    for (TxBuf b = c.core().allocate(); b; b = c.core().allocate()) hoard.push_back(std::move(b));
+    return std::size_t{0};
+  };
+  t.listen();
+  t.peer.open();
+  t.peer.ack().data("leave me here").fin();
+  t.peer.expect().rst_ack();
+  EXPECT_EQ(t.app.reason(), CloseReason::no_memory);
+  hoard.clear();
+  EXPECT_EQ(usage_of(t.core()), Usage{});
+  t.app.data = nullptr;
+  auto other = t.another_peer(31000);
+  other->open();
+  other->ack().data("all is well");
+  EXPECT_EQ(t.app.received(), "all is well");
+  drain(t.peer);
+}
+
+TEST(Memory, no_receive_memory__in_order_data_for_who_does_not_read_is_dropped_and_comes_again) {
   CoreConfig config = small_config();
   config.limits.buffer_memory = 64 << 10;
   Trace t{config};
@@ -361,9 +381,16 @@ TEST(Memory, no_receive_memory__application_that_reads_gets_its_data) {
   t.peer.open();
   std::vector<TxBuf> hoard;
   for (TxBuf b = t.core().allocate(); b; b = t.core().allocate()) hoard.push_back(std::move(b));
-  t.peer.ack().data("now");
-  EXPECT_EQ(t.app.received(), "now");
-  EXPECT_EQ(t.drops(Drop::tcp_no_memory), 0u);
+  t.peer.ack().data("shown in its frame");
+  EXPECT_EQ(t.app.received(), "shown in its frame");
+  t.with([](Conn& c) { c.pause_rx(); });
+  t.peer.ack().data("not now");
+  EXPECT_EQ(t.app.received(), "shown in its frame");
+  EXPECT_EQ(t.drops(Drop::tcp_no_memory), 1u);
+  hoard.clear();
+  t.with([](Conn& c) { c.resume_rx(); });
+  t.peer.ack().seq(19).data("not now");
+  EXPECT_EQ(t.app.received(), "shown in its framenot now");
 }
 
 TEST(Memory, no_frame_to_send_with__counted_and_retransmitted_later) {
