@@ -20,6 +20,7 @@
 #include <utility>
 
 #include "dpdk/port.hpp"
+#include "ds/cache_line.hpp"
 #include "wire/frame.hpp"
 
 namespace handfast::dpdk {
@@ -106,6 +107,7 @@ class DpdkIo {
     if (cached_ == 0 && !fill_cache()) [[unlikely]]
       return false;
     rte_mbuf* const m = cache_[--cached_];
+    if (cached_ >= write_ahead) [[likely]] prefetch_frame(cache_[cached_ - write_ahead]);
     out.data = static_cast<std::byte*>(m->buf_addr) + RTE_PKTMBUF_HEADROOM;
     out.capacity = max_frame_;
     out.length = 0;
@@ -158,6 +160,15 @@ class DpdkIo {
 
  private:
   static constexpr std::uint16_t prefetch_ahead = 4;
+  static constexpr unsigned write_ahead = 4;
+
+  /// What will be written of a buffer of our pool: the driver's fields, and the headers of a frame.
+  static void prefetch_frame(rte_mbuf* m) {
+    auto* const at = reinterpret_cast<std::byte*>(m);
+    ds::prefetch_for_write(at);
+    ds::prefetch_for_write(at + sizeof(rte_mbuf) + RTE_PKTMBUF_HEADROOM);
+    ds::prefetch_for_write(at + sizeof(rte_mbuf) + RTE_PKTMBUF_HEADROOM + 64);
+  }
 
   void fill(wire::RxFrame& out, rte_mbuf* m) const {
     auto* const data = rte_pktmbuf_mtod(m, std::byte*);
