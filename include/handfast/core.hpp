@@ -171,7 +171,7 @@ class Core {
   /// Begins to drain: listeners close, idle connections get FIN; true once no connection is left (TIME-WAIT
   /// aside). Call it again with now + limit passed to abort what remains.
   bool drain();
-  /// Aborts every connection (RST), reason stopped.
+  /// Closes the listeners and aborts every connection (RST), reason stopped; some at each poll.
   void abort_all();
 
   shard::Shard& shard() { return *shard_; }
