@@ -38,6 +38,14 @@ def select(build, text):
         print("cases", *sorted({test["name"] for test in tests if test["protocol"] == "gtest"}), sep="\n")
 
 
+def targets(build, suite):
+    """Prints the files that the tests of a suite need, for ninja."""
+    listing = subprocess.run(["meson", "introspect", "--targets", build], check=True, capture_output=True, text=True)
+    files = {target["id"]: target["filename"] for target in json.loads(listing.stdout)}
+    needed = {name for test in introspect(build) if any(s.split(":")[-1] == suite for s in test["suite"]) for name in test["depends"]}
+    print(*sorted(os.path.relpath(path, build) for name in needed for path in files[name]), sep="\n")
+
+
 def last_line(text):
     lines = [line.strip() for line in (text or "").splitlines() if line.strip()]
     return lines[-1] if lines else "no reason given"
@@ -115,6 +123,9 @@ def main():
     selecting = words.add_parser("select")
     selecting.add_argument("build")
     selecting.add_argument("text")
+    needing = words.add_parser("targets")
+    needing.add_argument("build")
+    needing.add_argument("suite")
     counting = words.add_parser("count")
     counting.add_argument("--broken", action="append", default=[], help="a build that failed")
     counting.add_argument("builds", nargs="*")
@@ -123,6 +134,8 @@ def main():
         forget(arguments.build)
     elif arguments.word == "select":
         select(arguments.build, arguments.text)
+    elif arguments.word == "targets":
+        targets(arguments.build, arguments.suite)
     else:
         return count(arguments.builds, arguments.broken)
     return 0
