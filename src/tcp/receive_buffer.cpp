@@ -154,6 +154,27 @@ void ReceiveBuffer::consume(ChunkPool& pool, std::uint32_t n) {
   unread = end;
 }
 
+void ReceiveBuffer::forget_beyond(ChunkPool& pool, Seq end) {
+  Seq edge = end;
+  beyond.for_each([&](const ds::Range& range) {
+    edge = range.right;
+    return true;
+  });
+  beyond.clear(pool);
+  recent_count = 0;
+  // The chunk in which the stream ends may have bytes of it; directories stay until all is read.
+  for (Seq at = end + (chunk_bytes - 1 - offset_of(end - 1)); before(at, edge); at += chunk_bytes) {
+    Chunk* const middle = tops[top_slot_of(at)];
+    Chunk* const inner = middle != nullptr ? directory(middle).entries[middle_slot_of(at)] : nullptr;
+    if (inner == nullptr) continue;
+    Chunk*& chunk = directory(inner).entries[slot_of(at)];
+    if (chunk == nullptr) continue;
+    pool.free(chunk);
+    chunk = nullptr;
+    --chunks;
+  }
+}
+
 void ReceiveBuffer::clear(ChunkPool& pool) {
   for (Chunk*& middle : tops) {
     if (middle == nullptr) continue;

@@ -58,6 +58,8 @@ struct ReceiveBuffer {
   void read(std::uint32_t n, std::span<std::byte> to) const;
   /// Takes n bytes off the front and returns chunks that are done with.
   void consume(ChunkPool& pool, std::uint32_t n);
+  /// Everything beyond the first gap is forgotten, and its chunks given back: nothing of the stream comes after `end`.
+  void forget_beyond(ChunkPool& pool, Seq end);
   /// All chunks back to the pool.
   void clear(ChunkPool& pool);
   /// The ranges to report by SACK (rfc2018 4): first the one with the segment that came last, then those most recently

@@ -622,8 +622,7 @@ void process_fin(Arrival& a) {
   if (has(tcb, fin_received)) return;
   // Nothing comes after a FIN: what a peer has sent beyond it will never be read.
   if (tcb.receive != nullptr && !tcb.receive->beyond.empty()) {
-    tcb.receive->beyond.clear(cx.chunks);
-    tcb.receive->recent_count = 0;
+    tcb.receive->forget_beyond(cx.chunks, tcb.rcv_nxt);
     if (unread_bytes(tcb) == 0) free_receive_buffer(cx, tcb);
   }
   tcb.rcv_nxt += 1;

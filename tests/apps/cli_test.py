@@ -66,7 +66,8 @@ refuses("interface that is not there", ["--dev", "veth:nosuchif0", "serve", "ech
 
 # The examples: the words after them are wrong in a way that is only found once the file has been taken.
 refuses("config/server.conf", ["--config", str(root / "config/server.conf"), "serve", "gopher"], '"gopher"')
-refuses("config/client.conf", ["--config", str(root / "config/client.conf"), "load", "--concurrency", "5"], "--rate is")result = run("doctor", "--plan", "1M", "--rate", "10k")
+refuses("config/client.conf", ["--config", str(root / "config/client.conf"), "load", "--concurrency", "5"], "--rate is")
+result = run("doctor", "--plan", "1M", "--rate", "10k")
 check("doctor --plan: the rows, the sum, and that there is enough", result.returncode == 0 and "control blocks" in result.stdout
       and "244.1 MiB" in result.stdout and "600,000" in result.stdout and "enough" in result.stdout, result)
 result = run("doctor", "--plan", "10k", "--rate", "10k", "--time-wait", "20k")

@@ -295,6 +295,25 @@ TEST(Close, passive__bytes_beyond_the_fin__are_forgotten_with_their_memory) {
   EXPECT_EQ(usage_of(t.core()).chunks, 0u);
 }
 
+TEST(Close, passive__bytes_beyond_the_fin__give_their_chunks_back_while_earlier_ones_wait) {
+  Trace t;
+  t.app.data = [](Conn&, const RxView&) { return std::size_t{0}; };
+  t.listen();
+  t.peer.open(with_sack);
+  t.peer.ack().seq(1).data("wait");
+  const std::uint32_t waiting = usage_of(t.core()).chunks;
+  for (std::uint32_t at = 6; at < 6 + 20 * 1000; at += 1000) t.peer.ack().seq(at).data(std::string(1000, 'x'));
+  EXPECT_GT(usage_of(t.core()).chunks, waiting + 5);
+  t.peer.fin().seq(5);
+  t.advance(100ms);
+  EXPECT_EQ(t.state(), State::close_wait);
+  EXPECT_LE(usage_of(t.core()).chunks, waiting + 2) << "and their directories";
+  t.app.data = nullptr;
+  t.with([](Conn& c) { c.resume_rx(); });
+  while (t.peer.poll()) {
+  }
+}
+
 TEST(Close, passive__bare_fin_beyond_a_gap__does_not_end_the_stream_early) {
   Trace t;
   t.listen();
