@@ -60,6 +60,7 @@ void World::start(End& end) {
   if (!made) return ledger_.fail("the plan is not valid: " + made.error().what);
   end.stack = std::move(*made);
   end.oracle = {};
+  end.conduct = {};
   end.last_poll = Time::min();
   ++end.lives;
   end.handler = *end.stack->core().add_handler_ref(*end.app);
@@ -158,6 +159,9 @@ void World::poll(End& end) {
   end.busy = next && *next <= then ? end.busy + 1 : 0;
   Core& core = end.stack->core();
   end.oracle.check(core, ledger_);
+  end.conduct.polled(core, plan_, ledger_);
+  for (auto& other : ends_)  // now and then: what they agreed on stays
+    if (events_ % 8 == 0 && other.get() != &end && other->stack) check_agreement(core, other->stack->core(), ledger_);
   // Where ends may know of a connection by its cookie alone, an old ACK opens a twin that has forgotten what came.
   if ((plan_.faults & (mask(Fault::memory) | mask(Fault::listener))) != 0) return;
   for (auto& other : ends_)
@@ -172,6 +176,7 @@ void World::on_frame(End& from, std::span<const std::byte> frame) {
   ledger_.note(static_cast<std::uint64_t>(now_.time_since_epoch().count()));
   ledger_.note(frame);
   wire_.check(from.index, frame);
+  if (from.stack) from.conduct.leaves(from.stack->core(), plan_, now_, frame, ledger_);
   network_.push(now_, from.index, frame);
 }
 
@@ -198,6 +203,7 @@ bool World::step(Time limit) {
   network_.deliver(now_, [this](unsigned to, std::span<const std::byte> frame) {
     End& end = *ends_[to];
     if (!end.stack) return;
+    end.conduct.arrives(end.stack->core(), now_, frame);
     end.stack->receive(frame);
     end.wanted = std::min(end.wanted, now_ + end.batch);
   });

@@ -12,6 +12,7 @@
 #include "handfast/frame_port.hpp"
 #include "sim/application.hpp"
 #include "sim/capture.hpp"
+#include "sim/conduct.hpp"
 #include "sim/ledger.hpp"
 #include "sim/network.hpp"
 #include "sim/oracle.hpp"
@@ -46,6 +47,7 @@ class World {
     HandlerRef handler;
     ListenerId listener;
     InsideOracle oracle;
+    Conduct conduct;
     CoreConfig config;
     Duration clock_offset{}, tick{1};  ///< its clock against the world's; how coarse it is
     Duration step_back{};              ///< for one poll
