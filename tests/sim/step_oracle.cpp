@@ -70,6 +70,7 @@ void StepOracle::look(Core& core) {
   before_.frames_in = core.shard().tcp().stats.frames_in;
   held_ = !core.shard().held().empty() || !core.shard().ready().empty();
   before_.unsaid = unsaid(core);
+  before_.reused = core.shard().tcp().stats.time_wait_reused;
   before_.undone = core.shard().tcp().stats.recoveries_undone;
   before_.resets = closed(core, CloseReason::reset_by_peer);
   before_.refusals = closed(core, CloseReason::refused);
@@ -422,6 +423,14 @@ void StepOracle::judge_time_wait(tcp::Context& cx, const Plan& plan, Ledger& led
   const test::Packet& p = *packet_;
   const tcp::TimeWait& entry = cx.time_waits[before_.index];
   const bool stays = entry.generation == before_.generation;
+  // rfc6191 2, MAY-2: only a SYN that is certainly newer makes room for itself.
+  const bool times = flag(tcp::ts_enabled) && p.ts;
+  const bool later_seq = !less(p.seq, before_.rcv_nxt);
+  const bool newer =
+      !times ? later_seq
+             : less(before_.ts_recent, p.ts->first) || (p.ts->first == before_.ts_recent && later_seq);
+  if (cx.stats.time_wait_reused != before_.reused && (broken_ || !p.has(test::SYN) || !newer))
+    fail(ledger, "RFC 6191: an old segment opens a new incarnation");
   if (!stays) return;  // how long it was there is another oracle's
   if (answers_may_stay(plan) || broken_ || p.has(test::RST) || p.has(test::SYN)) return;
   if (flag(tcp::ts_enabled) && !p.ts) return;

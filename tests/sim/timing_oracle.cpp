@@ -59,7 +59,9 @@ void TimingOracle::arrives(Core& core, Time now, const test::Packet* packet) {
 
 void TimingOracle::leaves(Core& core, const Plan& plan, Time now, const test::Packet& packet,
                           Ledger& ledger) {
-  if (packet.has(test::RST) || wire_is_late(plan)) return;
+  if (packet.has(test::RST)) return;
+  check_keepalives(core, packet, ledger);
+  if (wire_is_late(plan)) return;
   check_pace(core, plan, now, packet, ledger);
   check_small(core, plan, now, packet, ledger);
   check_edge(core, packet, ledger);
@@ -86,16 +88,22 @@ void TimingOracle::check_edge(Core& core, const test::Packet& p, Ledger& ledger)
   sending.edge_known = true;
 }
 
-/// RFC 6298 (5.5), rfc9293 SHLD-30: in silence each wait is longer than the one before; MUST-29: and not for
-/// ever.
+/// MUST-29: not for ever, where nobody answers.
+void TimingOracle::check_keepalives(Core& core, const test::Packet& p, Ledger& ledger) {
+  const tcp::Tcb* tcb = find(core, p.source, p.destination);
+  if (tcb == nullptr || !is_synchronised(*tcb) || tcb->snd_una != tcb->snd_nxt ||
+      p.has(test::FIN | test::SYN))
+    return;
+  if (p.seq != tcb->snd_nxt.raw() - 1 || p.payload.size() > 1) return;
+  if (++silences_[{p.source, p.destination}].keepalives > core.config().tcp.keepalive_probes)
+    ledger.fail("MUST-29 more keep-alive probes than there may be: " + p.text());
+}
+
+/// RFC 6298 (5.5), rfc9293 SHLD-30: in silence each wait is longer than the one before.
 void TimingOracle::check_pace(const Core& core, const Plan& plan, Time now, const test::Packet& p,
                               Ledger& ledger) {
   const TcpConfig& config = core.config().tcp;
   Silence& silence = silences_[{p.source, p.destination}];
-  const tcp::Tcb* tcb = find(const_cast<Core&>(core), p.source, p.destination);
-  if (tcb != nullptr && is_synchronised(*tcb) && p.seq == tcb->snd_nxt.raw() - 1 && p.payload.size() <= 1 &&
-      !p.has(test::FIN) && tcb->snd_una == tcb->snd_nxt && ++silence.keepalives > config.keepalive_probes)
-    ledger.fail("MUST-29 more keep-alive probes than there may be: " + p.text());
   if (p.length() == 0 || config.user_timeout_option || config.keepalive_garbage || plan.has(Fault::mtu))
     return;
   if (silence.times != 0 && less(silence.seq, p.seq)) return;
@@ -162,11 +170,26 @@ void TimingOracle::polled(Core& core, const Plan& plan, Ledger& ledger) {
     }
     check_block(cx, tcb, seen, plan, ledger);
   }
+  check_fast_opens(cx, ledger);
   if (!jumps) check_time_wait(cx, ledger);
   if (cx.stats.resets_out - resets_out_ < told)
     ledger.fail("3.10.5 an end that the peer is not told of by an RST");
   resets_out_ = cx.stats.resets_out;
   last_poll_ = cx.now;
+}
+
+/// I24, of RFC 7413 section 4.2.
+void TimingOracle::check_fast_opens(tcp::Context& cx, Ledger& ledger) {
+  std::uint32_t counted = 0, there = 0;
+  for (const tcp::Listener& listener : cx.listeners) counted += listener.fast_open_pending;
+  for (std::uint32_t i = 0; i < cx.tcbs.high_water(); ++i) {
+    const tcp::Tcb& tcb = cx.tcbs[i];
+    const bool waits = (tcb.generation & 1) != 0 && !has(tcb, tcp::ended | tcp::active_open) &&
+                       tcb.state == State::syn_received;
+    there += waits ? 1 : 0;
+  }
+  if (counted != there)
+    ledger.fail("I24 opened fast: " + std::to_string(there) + ", counted " + std::to_string(counted));
 }
 
 void TimingOracle::check_block(tcp::Context& cx, const tcp::Tcb& tcb, Seen& seen, const Plan& plan,
@@ -182,6 +205,14 @@ void TimingOracle::check_block(tcp::Context& cx, const tcp::Tcb& tcb, Seen& seen
     // I18
     if (has(tcb, tcp::keepalive_on) && tcb.idle_deadline == tcp::never)
       ledger.fail("I18 no keep-alive timer" + name_of(tcb));
+  }
+  // I25: what is read is given back: no more is held than lies between the first unread byte and the offered
+  // edge.
+  if (tcb.receive != nullptr) {
+    const std::uint32_t span = distance(tcb.receive->unread, tcb.rcv_adv);
+    if (tcb.receive->chunks > span / tcp::chunk_bytes + 2)
+      ledger.fail("I25 " + std::to_string(tcb.receive->chunks) + " chunks for a window of " +
+                  std::to_string(span) + name_of(tcb));
   }
   seen.state = tcb.state;
   seen.flags = tcb.flags;

@@ -59,10 +59,12 @@ class TimingOracle {
   };
 
   void check_time_wait(tcp::Context& cx, Ledger& ledger);
+  static void check_fast_opens(tcp::Context& cx, Ledger& ledger);
   void check_block(tcp::Context& cx, const tcp::Tcb& tcb, Seen& seen, const Plan& plan, Ledger& ledger);
   void check_acks(tcp::Context& cx, const tcp::Tcb& tcb, Seen& seen, Ledger& ledger);
   void check_windows(tcp::Context& cx, const tcp::Tcb& tcb, Seen& seen, const Plan& plan, Ledger& ledger);
   void check_end(tcp::Context& cx, const tcp::Tcb& tcb, const Seen& seen, Ledger& ledger);
+  void check_keepalives(Core& core, const test::Packet& p, Ledger& ledger);
   void check_pace(const Core& core, const Plan& plan, Time now, const test::Packet& p, Ledger& ledger);
   void check_edge(Core& core, const test::Packet& p, Ledger& ledger);
   void check_small(Core& core, const Plan& plan, Time now, const test::Packet& p, Ledger& ledger);
