@@ -324,7 +324,7 @@ void StepOracle::judge_sacks(const tcp::Tcb& after, Ledger& ledger) {
   }
 }
 
-/// What is lost is known in time, and the window of a recovery is that of the recovery.
+/// What is lost is known in time.
 void StepOracle::judge_recovery(const tcp::Context& cx, const tcp::Tcb& after, Ledger& ledger) {
   const test::Packet& p = *packet_;
   if (after.flight == nullptr || after.flight->sent.empty() || before_.pieces.empty()) return;
@@ -355,12 +355,6 @@ void StepOracle::judge_recovery(const tcp::Context& cx, const tcp::Tcb& after, L
       if (!judged && less(record.sent_us, flight.rack_us) && cx.now_us - record.sent_us >= flight.rack_rtt_us)
         return fail(ledger, "RFC 8985 6.2: lost, and not taken for it");
     }
-  // rfc6937 3: never more than was in flight when the recovery began, or ssthresh.
-  if (flag(tcp::sack_enabled) && after.recovery == tcp::Recovery::fast &&
-      after.congestion != CongestionControl::bbr &&
-      after.cwnd >
-          std::max({after.ssthresh, flight.recover_flight, std::uint32_t{after.snd_mss}}) + after.snd_mss)
-    fail(ledger, "RFC 6937: a window of " + std::to_string(after.cwnd) + " in fast recovery");
 }
 
 /// Karn: no round trip from what was sent twice (RFC 6298 section 3), unless timestamps tell which copy it
