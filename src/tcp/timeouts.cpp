@@ -127,9 +127,12 @@ Duration keepalive_interval(const Context& cx, const Tcb& tcb) {
   return rare(tcb).keepalive_interval_s != 0 ? rare(tcb).keepalive_interval_s * Duration{1s} : cx.config.tcp.keepalive_interval;
 }
 
-// MUST-26, MUST-29
-void keepalive_timeout(Context& cx, Tcb& tcb) {
+// MUST-26, MUST-29. `due`: the deadline that has passed; a probe left an interval before it.
+void keepalive_timeout(Context& cx, Tcb& tcb, Time due) {
   if (!has(tcb, keepalive_on)) return;
+  // Answers count also where the interval is longer than the idle time.
+  const auto probe_ms = static_cast<std::uint32_t>((due - keepalive_interval(cx, tcb)).time_since_epoch() / 1ms);
+  if (static_cast<std::int32_t>(tcb.heard_ms - probe_ms) >= 0) tcb.keepalive_sent = 0;
   if (since_ms(cx, tcb.heard_ms) < keepalive_idle(cx, tcb)) {
     tcb.keepalive_sent = 0;
     start_keepalive_timer(cx, tcb);  // heard meanwhile
@@ -149,11 +152,11 @@ void keepalive_timeout(Context& cx, Tcb& tcb) {
   tcb.idle_deadline = cx.now + keepalive_interval(cx, tcb);
 }
 
-void idle_timeout(Context& cx, Tcb& tcb) {
+void idle_timeout(Context& cx, Tcb& tcb, Time due) {
   if (tcb.state == State::fin_wait_2 && has(tcb, orphan))
     end_connection(cx, tcb, CloseReason::fin_wait_2_timed_out);
   else
-    keepalive_timeout(cx, tcb);
+    keepalive_timeout(cx, tcb, due);
 }
 
 }  // namespace
@@ -216,8 +219,9 @@ bool connection_timer(Context& cx, Tcb& tcb) {
       retransmission_timeout(cx, tcb);
     if (has(tcb, ended)) return false;
   }
+  const Time idle_due = tcb.idle_deadline;
   if (take(tcb.idle_deadline)) {
-    idle_timeout(cx, tcb);
+    idle_timeout(cx, tcb, idle_due);
     if (has(tcb, ended)) return false;
   }
   const bool application = take(tcb.app_deadline);

@@ -61,6 +61,7 @@ void World::start(End& end) {
         from.world->on_frame(from, frame);
       },
       &end);
+  end.conduct = {};
   end.oracles = std::vector<InsideOracle>(shards);
   end.listeners.assign(shards, {});
   end.handlers.clear();
@@ -189,6 +190,15 @@ Time World::due(const End& end) const {
   return when == Time::max() ? when : std::max(when, end.stalled_until);
 }
 
+/// Only where a poll is one step of the protocol: one core, a port that neither lies nor sleeps, memory for
+/// what comes, and nothing that a checksum does not find. Of the plan and not of the moment, since steps are
+/// seen in two halves.
+bool World::judges(const End& end) const {
+  constexpr std::uint32_t blurs =
+      mask(Fault::memory) | mask(Fault::drought) | mask(Fault::nic) | mask(Fault::garble);
+  return end.stack && end.stack->shards() == 1 && !end.drains_until && !famine && (plan_.faults & blurs) == 0;
+}
+
 void World::poll(End& end) {
   end.last_poll = now_;
   end.wanted = Time::max();
@@ -212,6 +222,10 @@ void World::poll(End& end) {
     end.stack->faults.buffers_left = PortFaults::no_limit;
   }
   if (end.drains_until) go_on_draining(end);
+  if (judges(end)) end.conduct.polled(end.stack->core(0), plan_, ledger_);
+  for (auto& other : ends_)  // now and then: what they agreed on stays
+    if (events_ % 8 == 0 && other.get() != &end && judges(end) && judges(*other))
+      check_agreement(end.stack->core(0), other->stack->core(0), ledger_);
   // Where ends may know of a connection by its cookie alone, an old ACK opens a twin that has forgotten what
   // came.
   if (!end.stack || (plan_.faults & (mask(Fault::memory) | mask(Fault::listener) | mask(Fault::drought) |
@@ -249,6 +263,7 @@ void World::on_frame(End& from, std::span<const std::byte> frame) {
   ledger_.note(static_cast<std::uint64_t>(now_.time_since_epoch().count()));
   ledger_.note(frame);
   wire_.check(from.index, frame, from.traffic);
+  if (judges(from)) from.conduct.leaves(from.stack->core(0), plan_, now_, frame, ledger_);
   network_.push(now_, from.index, frame);
 }
 
@@ -275,6 +290,7 @@ bool World::step(Time limit) {
   network_.deliver(now_, [this](unsigned to, std::span<const std::byte> frame) {
     End& end = *ends_[to];
     if (!end.stack) return;
+    if (judges(end)) end.conduct.arrives(end.stack->core(0), local(end), frame);
     end.stack->receive(frame);
     ++end.segments_in;
     end.wanted = std::min(end.wanted, now_ + end.batch);

@@ -11,6 +11,7 @@
 
 #include "sim/application.hpp"
 #include "sim/capture.hpp"
+#include "sim/conduct.hpp"
 #include "sim/drought.hpp"
 #include "sim/ledger.hpp"
 #include "sim/network.hpp"
@@ -60,6 +61,7 @@ class World {
     std::vector<ListenerId> listeners;
     std::vector<InsideOracle> oracles;
     std::vector<std::unique_ptr<Drought>> droughts;
+    Conduct conduct;  ///< of an end of one core
     CoreConfig config;
     Duration clock_offset{}, tick{1};  ///< its clock against the world's; how coarse it is
     Duration step_back{};              ///< for one poll
@@ -105,6 +107,7 @@ class World {
   [[nodiscard]] Time due(const End& end) const;
   [[nodiscard]] Time local(const End& end) const;
   void poll(End& end);
+  [[nodiscard]] bool judges(const End& end) const;
   void on_frame(End& from, std::span<const std::byte> frame);
 
   [[nodiscard]] bool all_ended() const;

@@ -75,6 +75,24 @@ TEST(KeepAlive, sec_C21__no_answer__ends_after_the_last_probe) {
   t.peer.expect().rst_ack();
 }
 
+// MUST-29
+TEST(KeepAlive, interval_longer_than_idle__answered_probes_do_not_count) {
+  CoreConfig config = quick_keepalive();
+  config.tcp.keepalive_idle = 10s;
+  config.tcp.keepalive_interval = 60s;
+  Trace t{config};
+  t.listen();
+  t.peer.open();
+  for (int i = 0; i < 10; ++i) {
+    t.advance_to_frame(2min);
+    t.peer.expect().flags(ACK).seq(0).ack(1).data("");
+    t.peer.ack();
+  }
+  EXPECT_EQ(t.state(), State::established) << "each probe was answered";
+  t.advance(60s + 3 * 60s);
+  EXPECT_EQ(t.app.reason(), CloseReason::keepalive_timed_out) << "and then none";
+}
+
 // MUST-26
 TEST(KeepAlive, data_heard__postpones_it) {
   Trace t{quick_keepalive()};
