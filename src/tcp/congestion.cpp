@@ -20,8 +20,10 @@ void change_congestion_control(Context& cx, Tcb& tcb, Flight* flight, Congestion
   const bool modelled = congestion(tcb).models;
   tcb.congestion = algorithm;
   const CongestionOps& ops = congestion(tcb);
-  // A model has no threshold, and what it found is no window to double.
-  if (modelled && !ops.models) tcb.ssthresh = std::min(tcb.ssthresh, std::max(tcb.cwnd, 2u * tcb.snd_mss));
+  // A model has no threshold, and what it found is no window to double. Without a flight, and with no more than the initial
+  // window (or none yet: the SYN is out), it has found nothing: rfc5681 3.1, the first threshold is as high as can be.
+  const bool has_found = flight != nullptr || tcb.cwnd > initial_window(cx, tcb);
+  if (modelled && !ops.models && has_found) tcb.ssthresh = std::min(tcb.ssthresh, std::max(tcb.cwnd, 2u * tcb.snd_mss));
   if (flight == nullptr || !flight->started) return;
   flight->own = {};
   flight->pacing_rate = 0;

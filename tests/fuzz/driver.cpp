@@ -20,8 +20,10 @@
 #include "fuzz/fuzz.hpp"
 
 extern "C" {
-// What a target may bring to change inputs in its own way; and what that may call.
+// What a target may bring to change inputs in its own way and to make one of two; and what that may call.
 [[gnu::weak]] std::size_t LLVMFuzzerCustomMutator(std::uint8_t* data, std::size_t size, std::size_t most, unsigned seed);
+[[gnu::weak]] std::size_t LLVMFuzzerCustomCrossOver(const std::uint8_t* one, std::size_t one_size, const std::uint8_t* two,
+                                                    std::size_t two_size, std::uint8_t* out, std::size_t most, unsigned seed);
 std::size_t LLVMFuzzerMutate(std::uint8_t* data, std::size_t size, std::size_t most);
 }
 
@@ -136,12 +138,19 @@ int main(int argc, char** argv) {
   for (const Input& input : inputs) run(input);
   const std::size_t files = inputs.size();
   if (inputs.empty()) inputs.emplace_back(1);
+  const auto any = [&]() -> const Input& { return inputs[mutations.below(static_cast<std::uint32_t>(inputs.size()))]; };
   Input input;
   for (std::uint64_t i = 0; i < runs; ++i) {
-    const Input& chosen = inputs[mutations.below(static_cast<std::uint32_t>(inputs.size()))];
+    const Input& chosen = any();
     std::size_t size = std::min(chosen.size(), most_bytes);
     input.resize(most_bytes);
-    std::copy_n(chosen.begin(), size, input.begin());
+    if (LLVMFuzzerCustomCrossOver != nullptr && mutations.below(2) == 0) {
+      const Input& other = any();
+      size = LLVMFuzzerCustomCrossOver(chosen.data(), chosen.size(), other.data(), other.size(), input.data(), most_bytes,
+                                       static_cast<unsigned>(mutations.next()));
+    } else {
+      std::copy_n(chosen.begin(), size, input.begin());
+    }
     for (std::uint32_t changes = 1 + mutations.below(4); changes != 0; --changes) {
       size = LLVMFuzzerCustomMutator != nullptr
                  ? LLVMFuzzerCustomMutator(input.data(), size, most_bytes, static_cast<unsigned>(mutations.next()))

@@ -24,5 +24,6 @@ int main(int argc, char** argv) {
   handfast::fuzz::Seeds seeds{argv[1]};
   handfast::fuzz::add_frame_seeds(seeds);
   handfast::fuzz::add_program_seeds(seeds);
+  handfast::fuzz::add_connection_seeds(seeds);
   return 0;
 }

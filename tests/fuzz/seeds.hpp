@@ -24,5 +24,6 @@ class Seeds {
 
 void add_frame_seeds(Seeds& seeds);  ///< frames, options
 void add_program_seeds(Seeds& seeds);  ///< connection, pair, http, words
+void add_connection_seeds(Seeds& seeds);
 
 }  // namespace handfast::fuzz

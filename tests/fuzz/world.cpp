@@ -19,6 +19,7 @@ constexpr std::size_t unlimited = std::numeric_limits<std::size_t>::max();
 /// Between two programs: longer than anything that a stack remembers of a peer.
 constexpr Duration long_enough = 20min;
 constexpr int most_polls = 64;  // of one op
+constexpr std::uint32_t first_port = 1024, ports = 60000;
 
 /// Transitions by what caused them, for libFuzzer: a state is news only with its cause.
 __attribute__((section("__libfuzzer_extra_counters"))) std::uint8_t transitions_seen[8192];
@@ -39,8 +40,7 @@ World::World(unsigned variant) : config_(config_of(variant)), now_(Time{1h}) {
   stack_ = std::move(*made);
   handler_ = *stack_->core().add_handler_ref(app_);
   hoard_.reserve(256);
-  for (std::uint16_t i = 0; i < peers_.size(); ++i)
-    peers_[i].self = {peer_address, static_cast<Port>(40000 + i)}, peers_[i].stack = {stack_address, 80};
+  for (Peer& peer : peers_) peer.stack = {stack_address, 80};
 }
 
 bool World::is_worn() const { return now_ > Time{Duration{std::int64_t{1} << 60}}; }
@@ -50,9 +50,10 @@ void World::begin(const Program& program) {
   rng_ = Rng{std::uint64_t{program.spare} << 8 | program.setup};
   app_.manners = program.manners;
   for (Peer& peer : peers_) {
-    const Endpoint self = peer.self, stack = peer.stack;
+    const Endpoint stack = peer.stack;
     peer = Peer{};
-    peer.self = self;
+    // What is remembered for good of a server (Fast Open's cookies) is not to be of one that an earlier program played.
+    peer.self = {peer_address, static_cast<Port>(first_port + next_port_++ % ports)};
     peer.stack = stack;
     peer.iss = 0xffffff00u + static_cast<std::uint32_t>(rng_.below(512));
   }

@@ -80,6 +80,7 @@ class World {
 
   CoreConfig config_;
   Time now_;
+  std::uint32_t next_port_ = 0;  ///< of a peer
   bool answers_arp_ = true;
   std::unique_ptr<FrameStack> stack_;
   Application app_;
