@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Seeds for F5 that lead into what random ops do not find by themselves: recovery, path MTU, ECN, Fast Open, urgent data,
-// keep-alive, cookies, the algorithms of congestion control, header prediction. Layer: fuzz.
+// Seeds for F5 that lead into what random ops do not find by themselves: recovery, path MTU, ECN, Fast Open,
+// urgent data, keep-alive, cookies, the algorithms of congestion control, header prediction. Layer: fuzz.
 #include "fuzz/program.hpp"
 #include "fuzz/seeds.hpp"
 
@@ -17,7 +17,8 @@ Op op(OpKind kind, std::uint16_t value = 0, std::uint8_t extra = 0) {
   o.window = 65535;
   return o;
 }
-Op segment_of(std::uint8_t flags, std::uint8_t bases = 0, std::uint16_t length = 0, std::uint8_t options = 0) {
+Op segment_of(std::uint8_t flags, std::uint8_t bases = 0, std::uint16_t length = 0,
+              std::uint8_t options = 0) {
   Op o = op(segment);
   o.flags = flags;
   o.bases = bases;
@@ -68,8 +69,10 @@ struct Way {
 /// Half a dozen round trips, then two losses of which one is repaired by the timer.
 Ops transfer_with_loss() {
   const Ops round{op(write, 16000, 1), op(time, 0x04ff), op(orderly)};
-  return Ops{op(handshake)} + times(6, round) + Ops{op(write, 16000), sack(1), sack(2), sack(3), op(time, 0x06ff), op(orderly)} +
-         times(2, round) + Ops{op(write, 16000), op(deadline), sack(5), sack(4), op(deadline), op(deadline), sack(1, true), op(orderly)} +
+  return Ops{op(handshake)} + times(6, round) +
+         Ops{op(write, 16000), sack(1), sack(2), sack(3), op(time, 0x06ff), op(orderly)} + times(2, round) +
+         Ops{op(write, 16000), op(deadline), sack(5),       sack(4),
+             op(deadline),     op(deadline), sack(1, true), op(orderly)} +
          times(3, round);
 }
 
@@ -82,29 +85,64 @@ std::vector<Way> ways() {
       {"recovery_new_reno", 1, transfer_with_loss()},
       {"recovery_bbr", 2, transfer_with_loss()},
       {"recovery_dctcp", 3, transfer_with_loss()},
-      {"recovery_without_sack", 5, Ops{open, op(write, 16000), ack, op(write, 16000)} + times(5, {segment_of(0x10, 0x03)}) + Ops{segment_of(0x10, 0x06), ack}},
+      {"recovery_without_sack", 5,
+       Ops{open, op(write, 16000), ack, op(write, 16000)} + times(5, {segment_of(0x10, 0x03)}) +
+           Ops{segment_of(0x10, 0x06), ack}},
       {"recovery_paced", 12, transfer_with_loss()},
       {"reneging", 0, {open, op(write, 16000), sack(0), sack(1), due, due, due, ack}},
-      {"spurious_timeout", 4, {open, op(write, 8000), due, due, segment_of(0x10, 0x06), op(write, 3000), segment_of(0x10, 0x06), ack}},
-      {"path_too_big", 0, {open, op(write, 16000), too_big(900), too_big(600), ack, op(write, 9000), ack, op(time, eighteen_minutes), op(write, 9000), ack, ack}},
-      {"path_too_big_in_doubt", 0, {open, op(write, 9000), ack, op(write, 16000), too_big(700), due, due, ack, op(write, 9000), ack}},
-      {"path_search", 13, Ops{open} + times(8, {op(write, 16000), op(time, 0x04ff), ack, ack}) + Ops{op(write, 16000), sack(1), sack(2), ack}},
-      {"path_black_hole", 0, Ops{open, op(write, 16000)} + times(14, {due}) + Ops{ack, op(write, 16000), ack}},
-      {"ecn", 8, Ops{open, op(write, 16000), ack, op(write, 16000), segment_of(0x50, 0x06), ack, marked(data(100)), data(100), segment_of(0x98, 0, 10), marked(data(9))}},
-      {"ecn_dctcp", 3, Ops{segment_of(0xc2, 0, 0, 0x19), ack} + times(5, {op(write, 9000), segment_of(0x50, 0x06), segment_of(0x50), marked(data(50)), data(50)})},
-      {"fast_open_server", 0, cookie + Ops{segment_of(0x02, 0, 300, 0x59), op(write, 500), due, ack, data(10), fin, op(close), ack}},
-      {"fast_open_client", 0, cookie + Ops{op(connect, 0, 1), segment_of(0x12, 0, 0, 0x59), data(5), segment_of(0x04), joined(op(connect, 0, 1)), op(write, 5000), segment_of(0x12, 0, 0, 0x59), ack, ack}},
-      {"fast_open_unanswered", 0, cookie + Ops{op(connect, 0, 1), segment_of(0x12, 0, 0, 0x59), segment_of(0x04), joined(op(connect, 0, 1)), op(write, 700), due, due, due, open, ack}},
-      {"urgent", 0, {open, op(write, 200, 3), op(write, 100), ack, segment_of(0x38, 0, 50), segment_of(0x30), op(write, 10, 3), due, ack}},
-      {"keep_alive", 11, Ops{open, data(10)} + times(3, {op(time, two_seconds)}) + Ops{ack} + times(12, {op(time, two_seconds)})},
+      {"spurious_timeout",
+       4,
+       {open, op(write, 8000), due, due, segment_of(0x10, 0x06), op(write, 3000), segment_of(0x10, 0x06),
+        ack}},
+      {"path_too_big",
+       0,
+       {open, op(write, 16000), too_big(900), too_big(600), ack, op(write, 9000), ack,
+        op(time, eighteen_minutes), op(write, 9000), ack, ack}},
+      {"path_too_big_in_doubt",
+       0,
+       {open, op(write, 9000), ack, op(write, 16000), too_big(700), due, due, ack, op(write, 9000), ack}},
+      {"path_search", 13,
+       Ops{open} + times(8, {op(write, 16000), op(time, 0x04ff), ack, ack}) +
+           Ops{op(write, 16000), sack(1), sack(2), ack}},
+      {"path_black_hole", 0,
+       Ops{open, op(write, 16000)} + times(14, {due}) + Ops{ack, op(write, 16000), ack}},
+      {"ecn", 8,
+       Ops{open, op(write, 16000), ack, op(write, 16000), segment_of(0x50, 0x06), ack, marked(data(100)),
+           data(100), segment_of(0x98, 0, 10), marked(data(9))}},
+      {"ecn_dctcp", 3,
+       Ops{segment_of(0xc2, 0, 0, 0x19), ack} +
+           times(5, {op(write, 9000), segment_of(0x50, 0x06), segment_of(0x50), marked(data(50)), data(50)})},
+      {"fast_open_server", 0,
+       cookie + Ops{segment_of(0x02, 0, 300, 0x59), op(write, 500), due, ack, data(10), fin, op(close), ack}},
+      {"fast_open_client", 0,
+       cookie + Ops{op(connect, 0, 1), segment_of(0x12, 0, 0, 0x59), data(5), segment_of(0x04),
+                    joined(op(connect, 0, 1)), op(write, 5000), segment_of(0x12, 0, 0, 0x59), ack, ack}},
+      {"fast_open_unanswered", 0,
+       cookie + Ops{op(connect, 0, 1), segment_of(0x12, 0, 0, 0x59), segment_of(0x04),
+                    joined(op(connect, 0, 1)), op(write, 700), due, due, due, open, ack}},
+      {"urgent",
+       0,
+       {open, op(write, 200, 3), op(write, 100), ack, segment_of(0x38, 0, 50), segment_of(0x30),
+        op(write, 10, 3), due, ack}},
+      {"keep_alive", 11,
+       Ops{open, data(10)} + times(3, {op(time, two_seconds)}) + Ops{ack} +
+           times(12, {op(time, two_seconds)})},
       {"cookies", 9, Ops{open} + exchange + Ops{fin, op(close), ack}},
       {"cookies_one_place", 10, {segment_of(0x02, 0, 0, 0x19), open, data(10), op(close), ack, fin}},
       {"predicted", 0, Ops{open} + times(6, exchange) + Ops{fin, op(close), ack}},
-      {"predicted_active", 0, Ops{call, open} + times(4, {op(write, 100), data(900)}) + Ops{op(close), ack, segment_of(0x19, 0, 40)}},
+      {"predicted_active", 0,
+       Ops{call, open} + times(4, {op(write, 100), data(900)}) +
+           Ops{op(close), ack, segment_of(0x19, 0, 40)}},
       {"predicted_close", 0, Ops{open, data(60), joined(op(write, 1000)), op(close), ack, fin}},
-      {"idle_restart", 0, Ops{open} + times(3, {op(write, 16000), ack}) + Ops{op(time, two_seconds), op(write, 16000), ack, op(time, eighteen_minutes), op(write, 50), ack}},
-      {"change_of_algorithm", 2, Ops{call, op(settings, 0, 6), open, op(write, 9000), op(settings, 2, 6), ack, op(write, 9000), op(settings, 3, 6), sack(1), op(settings, 1, 6), ack}},
-      {"beyond_many_gaps", 0, Ops{open} + times(12, {segment_of(0x18, 0x90, 20), segment_of(0x18, 0x81, 20)}) + Ops{segment_of(0x11, 0x90), op(time, quarter_second), data(1460), data(1460)}},
+      {"idle_restart", 0,
+       Ops{open} + times(3, {op(write, 16000), ack}) +
+           Ops{op(time, two_seconds), op(write, 16000), ack, op(time, eighteen_minutes), op(write, 50), ack}},
+      {"change_of_algorithm", 2,
+       Ops{call, op(settings, 0, 6), open, op(write, 9000), op(settings, 2, 6), ack, op(write, 9000),
+           op(settings, 3, 6), sack(1), op(settings, 1, 6), ack}},
+      {"beyond_many_gaps", 0,
+       Ops{open} + times(12, {segment_of(0x18, 0x90, 20), segment_of(0x18, 0x81, 20)}) +
+           Ops{segment_of(0x11, 0x90), op(time, quarter_second), data(1460), data(1460)}},
   };
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What a change of the algorithm of congestion control leaves of the window, before the old one has found anything.
-// Layer: tests of the protocol, through frames alone.
+// What a change of the algorithm of congestion control leaves of the window, before the old one has found
+// anything. Layer: tests of the protocol, through frames alone.
 #include <gtest/gtest.h>
 
 #include <limits>
