@@ -245,10 +245,14 @@ void TimingOracle::check_windows(tcp::Context& cx, const tcp::Tcb& tcb, Seen& se
   const std::uint32_t offered = distance(tcb.rcv_nxt, tcb.rcv_adv);
   const bool shut = offered + 2 * granule < worth && tcp::unread_bytes(tcb) == 0 &&
                     !has(tcb, tcp::fin_received | tcp::dirty) && !has(tcb, tcp::orphan);
-  if (!shut || !seen.is_shut) seen.shut = cx.now;
+  // An edge that has moved since was said, though more text has come by now.
+  if (!shut || !seen.is_shut || seen.rcv_adv != tcb.rcv_adv.raw()) seen.shut = cx.now;
   seen.is_shut = shut;
+  seen.rcv_adv = tcb.rcv_adv.raw();
   if (shut && cx.now - seen.shut > 500ms && !plan.has(Fault::clock))
-    ledger.fail("MUST-39 all is read, and the window stays shut" + name_of(tcb));
+    ledger.fail("MUST-39 all is read, and the window stays shut" + name_of(tcb) + ": " +
+                std::to_string(offered) + " bytes, for " + std::to_string((cx.now - seen.shut) / 1ms) +
+                " ms");
 }
 
 /// MUST-20, MUST-23, MUST-29: nobody is given up before the time.
