@@ -65,6 +65,7 @@ class TimerWheel {
     node.filed_ = 0;
     if (--size_ == 0 && !advancing_) {
       next_work_ = Time::max();
+      left_ = false;
       lag_ = Duration{0};
     }
   }
@@ -76,7 +77,7 @@ class TimerWheel {
   template <class F>
   std::size_t advance(Time now, std::size_t limit, F&& expired) {
     now_ = std::max(now_, now);
-    if (now_ < next_work_) {  // the usual case: no bucket begins up to now
+    if (now_ < next_work_ && !left_) {  // the usual case: no bucket begins up to now
       cursor_ = tick_of(now_);
       return 0;
     }
@@ -90,7 +91,7 @@ class TimerWheel {
   [[nodiscard]] std::optional<Time> next_deadline() const {
     HF_ASSERT(!advancing_);
     if (size_ == 0) return std::nullopt;
-    return next_work_;
+    return left_ ? begin_of(cursor_) : next_work_;
   }
 
   /// How many are armed.
@@ -238,13 +239,15 @@ class TimerWheel {
     const Tick target = tick_of(now_);
     std::size_t count = 0;
     std::size_t looked_at = 0;
-    bool last = false;  // the tick of `now` is opened once per call
+    // The tick of `now` is opened once for each `now`, in however many calls: what is filed in it again is later than that.
+    bool last = opened_for_ == now_;
+    left_ = false;
     move_to_pending(due_bucket);
     for (;;) {
       while (!detail::TimerList::unique(&pending_)) {
         if (looked_at == limit) {
-          next_work_ = begin_of(cursor_);
-          lag_ = now_ - next_work_;
+          left_ = true;
+          lag_ = now_ - begin_of(cursor_);
           advancing_ = false;
           return count;
         }
@@ -263,6 +266,7 @@ class TimerWheel {
       }
       if (last || !open_next_bucket(target)) break;
       last = cursor_ == target && is_finest_pending();
+      if (last) opened_for_ = now_;
     }
     // What lies in the present tick was filed since the last bucket was opened, and so counted then.
     const unsigned next = first_occupied(1);
@@ -281,6 +285,8 @@ class TimerWheel {
   std::size_t size_ = 0;
   Duration lag_{0};
   bool advancing_ = false;
+  bool left_ = false;             // the last advance() stopped at its limit; next_work_ holds for what comes after that
+  Time opened_for_ = Time::min(); // the `now` for which its own tick was opened
   detail::TimerLink pending_;  // the opened bucket, which began at the cursor
   std::array<Bitmap, levels + 1> occupied_{};
   std::array<Bucket, bucket_count + 1> buckets_;
