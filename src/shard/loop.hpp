@@ -55,8 +55,9 @@ class Loop {
     shard_.run_posts();
     std::size_t work = send_backlog();
     const FrameSource source{&io_, [](void* io, wire::TxFrame& frame) { return static_cast<I*>(io)->allocate(frame); }};
-    // With frames that the port does not take there is no point in making more: its receive queue is the brake.
-    if (backlog_.size() < backlog_limit) {
+    // With frames that the port does not take there is no point in making more: its receive queue is the brake. But not
+    // for ever: two ends on full rings would each wait for the other to receive.
+    if (backlog_.size() < backlog_limit || now - taken_at_ >= longest_jam) {
       work += receive(source);
       if (Mesh* mesh = shard_.mesh()) work += receive_handed_over(*mesh, source);
     }
@@ -85,6 +86,7 @@ class Loop {
 
  private:
   static constexpr std::size_t backlog_limit = 1024;
+  static constexpr Duration longest_jam = 200us;  // without a frame taken, until receiving goes on all the same
 
   std::size_t receive(FrameSource source) {
     const std::size_t n = io_.receive(burst_);
@@ -284,6 +286,7 @@ class Loop {
     cx.stats.frames_out += sent;
     cx.stats.bytes_out += bytes;
     backlog_.drop_front(sent);
+    if (sent != 0) taken_at_ = cx.now;
     return sent;
   }
 
@@ -298,6 +301,7 @@ class Loop {
   I& io_;
   std::array<wire::RxFrame, max_burst> burst_;
   Backlog backlog_;
+  Time taken_at_{};  // when the port last took a frame
   std::vector<wire::RxFrame> looped_;
 };
 
