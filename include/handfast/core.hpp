@@ -168,8 +168,9 @@ class Core {
   [[nodiscard]] const CoreConfig& config() const;
   [[nodiscard]] std::uint16_t shard_index() const { return config().shard; }
 
-  /// Begins to drain: listeners close, idle connections get FIN; true once no connection is left (TIME-WAIT
-  /// aside). Call it again with now + limit passed to abort what remains.
+  /// Begins to drain: listeners close, connections get FIN behind what is queued; those that wait for on_writable first
+  /// finish what they send. To be called again and again (in each poll, say); true once no connection is left (TIME-WAIT
+  /// aside). Whoever has had enough calls abort_all().
   bool drain();
   /// Closes the listeners and aborts every connection (RST), reason stopped; some at each poll.
   void abort_all();

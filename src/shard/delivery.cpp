@@ -211,9 +211,10 @@ void Shard::judge_unread(tcp::Tcb& tcb) {
   tcp::end_connection(cx_, tcb, CloseReason::unread_data);
 }
 
-/// on_writable once a third of the send buffer is free again, so that it is worth a callback.
+/// on_writable once a third of the send buffer is free again, so that it is worth a callback. Who found no memory is told
+/// when there is some (wake_starving): before that an answer to this call would be the same call again, without end.
 void Shard::deliver_writable(tcp::Tcb& tcb) {
-  if (has(tcb, tcp::ended | tcp::orphan | tcp::fin_queued | tcp::accept_pending)) return;
+  if (has(tcb, tcp::ended | tcp::orphan | tcp::fin_queued | tcp::accept_pending | tcp::starved)) return;
   if (tcp::writable(cx_, tcb) < cx_.config.tcp.send_buffer / 3) return;
   clear(tcb, tcp::want_writable);
   const Handler& handler = handlers_[tcb.handler];

@@ -348,13 +348,16 @@ void Shard::close_listeners() {
   for (std::uint32_t i = 0; i < cx_.listeners.size(); ++i) close_listener({i});
 }
 
+/// FIN for whoever has said all: the rest are looked at again, some at each call. One that waits for on_writable is in the
+/// middle of something; to end it there would cut an answer short.
 bool Shard::drain() {
-  if (!draining_) {
-    close_listeners();
-    for (std::uint32_t i = 0; i < cx_.tcbs.high_water(); ++i) {
-      tcp::Tcb& tcb = cx_.tcbs[i];
-      if ((tcb.generation & 1) != 0 && !has(tcb, tcp::ended)) tcp::shutdown_write(cx_, tcb);
-    }
+  const std::uint32_t all = cx_.tcbs.high_water();
+  std::uint32_t looks = draining_ ? std::min(all, drain_looks) : all;
+  if (!draining_) close_listeners();
+  for (; looks != 0; --looks) {
+    drain_at_ = drain_at_ + 1 < all ? drain_at_ + 1 : 0;
+    tcp::Tcb& tcb = cx_.tcbs[drain_at_];
+    if ((tcb.generation & 1) != 0 && !has(tcb, tcp::ended | tcp::want_writable)) tcp::shutdown_write(cx_, tcb);
   }
   return cx_.tcbs.size() == 0 && cx_.half_opens.size() == 0;
 }

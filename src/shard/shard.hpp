@@ -251,6 +251,8 @@ class Shard {
   std::vector<Ipv4Address> wanted_;  // resolve() was called: to be asked for with the next poll
   std::vector<std::byte> scratch_;
   std::uint32_t icmp_second_ = 0, icmp_in_second_ = 0, icmp_errors_in_second_ = 0;
+  static constexpr std::uint32_t drain_looks = 4096;  // connections by call of drain(), but for the first
+  std::uint32_t drain_at_ = 0;
   bool draining_ = false, aborting_ = false;
   std::uint32_t shed_at_ = 0;  // where the next look for stuck connections begins
   Time shed_next_ = Time::min();

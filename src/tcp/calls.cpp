@@ -287,8 +287,8 @@ ConnStats status(const Context& cx, const Tcb& tcb) {
   const bool opened = tcb.state != State::syn_sent && tcb.state != State::syn_received;
   if (opened) {
     const bool fin_acked = has(tcb, fin_sent) && tcb.snd_una == tcb.snd_nxt;
-    s.bytes_sent = (std::uint64_t{tcb.send_wraps} << 32) + distance(tcb.iss + 1, tcb.snd_una) - (fin_acked ? 1 : 0);
-    s.bytes_received = (std::uint64_t{tcb.receive_wraps} << 32) + distance(tcb.irs + 1, text_end(tcb));
+    s.bytes_sent = bytes_of_wraps(tcb.send_wraps, rare(tcb).send_wraps_128) + distance(tcb.iss + 1, tcb.snd_una) - (fin_acked ? 1 : 0);
+    s.bytes_received = bytes_of_wraps(tcb.receive_wraps, rare(tcb).receive_wraps_128) + distance(tcb.irs + 1, text_end(tcb));
   }
   s.timestamps = has(tcb, ts_enabled);
   s.sack = has(tcb, sack_enabled);

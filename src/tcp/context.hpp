@@ -166,6 +166,16 @@ inline void set_dscp(Tcb& tcb, std::uint8_t dscp) {
   return *tcb.rare;
 }
 
+/// A sequence space has been gone through once more. The count in the block does not return to 0, which says "never".
+inline void count_wrap(const Context& cx, Tcb& tcb, std::uint8_t& wraps, std::uint32_t Rare::*carried) {
+  if (++wraps != 0) [[likely]] return;
+  wraps = 128;
+  ++(take_rare(cx, tcb).*carried);
+}
+[[nodiscard]] inline std::uint64_t bytes_of_wraps(std::uint8_t wraps, std::uint32_t carried) {
+  return (std::uint64_t{wraps} + std::uint64_t{carried} * 128) << 32;
+}
+
 /// Output is due for this connection at the end of the burst.
 [[gnu::always_inline]] inline void mark_dirty(Context& cx, Tcb& tcb) {
   if (has(tcb, dirty)) return;

@@ -35,7 +35,7 @@ bool is_predicted_state(const Tcb& tcb, bool data, bool fin) {
 
 /// acknowledge(), with nothing but `ack` new: at most one segment was out.
 [[gnu::always_inline]] inline void acknowledge(Context& cx, Tcb& tcb, Seq ack, std::uint32_t bytes, Verdict& verdict) {
-  if (distance(tcb.iss, ack) < distance(tcb.iss, tcb.snd_una)) ++tcb.send_wraps;
+  if (distance(tcb.iss, ack) < distance(tcb.iss, tcb.snd_una)) count_wrap(cx, tcb, tcb.send_wraps, &Rare::send_wraps_128);
   if (ack == tcb.snd_nxt && has(tcb, rtt_timing)) [[likely]] {
     clear(tcb, rtt_timing);
     take_rtt_sample(cx, tcb, cx.now_us - tcb.rtt_time_us);  // MUST-18
@@ -62,7 +62,7 @@ bool is_predicted_state(const Tcb& tcb, bool data, bool fin) {
   verdict.data = segment.payload;
   verdict.data_length = length;
   tcb.rcv_nxt += length;
-  if (distance(tcb.irs, tcb.rcv_nxt) < distance(tcb.irs, before_text)) ++tcb.receive_wraps;
+  if (distance(tcb.irs, tcb.rcv_nxt) < distance(tcb.irs, before_text)) count_wrap(cx, tcb, tcb.receive_wraps, &Rare::receive_wraps_128);
   tcb.rcv_mss = static_cast<std::uint16_t>(std::max<std::uint32_t>(tcb.rcv_mss, std::min<std::uint32_t>(length, cx.local_mss)));
   set(tcb, ack_delayed);
   mark_dirty(cx, tcb);

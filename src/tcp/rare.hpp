@@ -19,6 +19,7 @@ struct Rare {
   std::uint32_t path_search = 0xffffffff;  // index of its PathSearch, only while mss_unsettled
   std::uint32_t rcv_limit = 0;          // while rcv_tuned: most bytes that may wait for the application; only grows
   Seq rcv_mark;                         // first byte not taken when the measured round trip began
+  std::uint32_t send_wraps_128 = 0, receive_wraps_128 = 0;  // carried over from the block's counts, 128 at a time
   std::uint32_t rcv_mark_time = 0;      // that moment: milliseconds as in our timestamps, or microseconds without them
 };
 

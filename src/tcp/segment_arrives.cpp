@@ -242,7 +242,7 @@ void acknowledge(Arrival& a, Seq ack) {
     if (has(tcb, syn_retransmitted) && !has(tcb, rtt_timing)) tcb.rto_us = std::max<std::uint32_t>(tcb.rto_us, 3000000);
   }
   const std::uint32_t data = std::min(bytes, tcb.send_queued);
-  if (distance(tcb.iss, ack) < distance(tcb.iss, tcb.snd_una)) ++tcb.send_wraps;
+  if (distance(tcb.iss, ack) < distance(tcb.iss, tcb.snd_una)) count_wrap(cx, tcb, tcb.send_wraps, &Rare::send_wraps_128);
   if (tcb.flight == nullptr) {
     if (ack == tcb.snd_nxt) sample_rtt(a);
     grow_without_flight(tcb, bytes);
@@ -515,7 +515,7 @@ void in_order_text(Arrival& a) {
   }
   a.seq = a.seq + length;
   const Seq taken = tcb.receive != nullptr ? tcb.receive->unread : before_text;
-  if (distance(tcb.irs, tcb.rcv_nxt) < distance(tcb.irs, before_text)) ++tcb.receive_wraps;
+  if (distance(tcb.irs, tcb.rcv_nxt) < distance(tcb.irs, before_text)) count_wrap(cx, tcb, tcb.receive_wraps, &Rare::receive_wraps_128);
   tcb.rcv_mss = static_cast<std::uint16_t>(std::max<std::uint32_t>(tcb.rcv_mss, std::min<std::uint32_t>(length, cx.local_mss)));
   // MUST-58 and SHLD-19: every second full segment at once, a filled gap at once (RFC 5681 section 4.2), else within
   // delayed_ack.

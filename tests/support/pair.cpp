@@ -12,9 +12,10 @@
 
 namespace handfast::test {
 
-Pair::Pair(std::uint64_t seed, LinkRules link, std::function<void(CoreConfig&)> adjust)
+Pair::Pair(std::uint64_t seed, LinkRules link, std::function<void(CoreConfig&)> adjust, std::optional<Time> start)
     : rules(std::move(link)), rng_(seed), now_(Time{std::chrono::microseconds{rng_.below(1u << 31)}}),
       ways_{emulator::Direction{rng_.next()}, emulator::Direction{rng_.next()}} {
+  now_ = start.value_or(now_);
   for (int i = 0; i < 2; ++i) {
     CoreConfig config;
     config.link.address = {address(i), 24};

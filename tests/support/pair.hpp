@@ -6,6 +6,7 @@
 #include <functional>
 #include <limits>
 #include <memory>
+#include <optional>
 
 #include "base/rng.hpp"
 #include "emulator/direction.hpp"
@@ -26,7 +27,9 @@ struct LinkRules {
 
 class Pair {
  public:
-  explicit Pair(std::uint64_t seed, LinkRules rules = {}, std::function<void(CoreConfig&)> adjust = {});
+  /// The clock begins at `start`, or somewhere in the first 36 minutes.
+  explicit Pair(std::uint64_t seed, LinkRules rules = {}, std::function<void(CoreConfig&)> adjust = {},
+                std::optional<Time> start = std::nullopt);
   /// Checks that neither end holds a buffer, a connection or memory.
   ~Pair();
   Pair(const Pair&) = delete;
