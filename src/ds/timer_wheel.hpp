@@ -268,7 +268,6 @@ class TimerWheel {
       }
       if (last || !open_next_bucket(target)) break;
       last = cursor_ == target && is_finest_pending();
-      if (last) opened_for_ = now_;
     }
     // What lies in the present tick was filed since the last bucket was opened, and so counted then.
     const unsigned next = first_occupied(1);
