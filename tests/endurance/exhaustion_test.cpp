@@ -127,7 +127,8 @@ std::string name_of(const testing::TestParamInfo<std::tuple<Pool, int>>& info) {
 INSTANTIATE_TEST_SUITE_P(Exhaustion, OfPool, testing::Combine(testing::ValuesIn(pools), testing::Values(0, 1)), name_of);
 
 TEST_P(OfPool, n_places__clean_end_nothing_left_and_served_afterwards) {
-  const auto& [pool, end] = GetParam();
+  const Pool& pool = std::get<0>(GetParam());  // no structured binding: clang 14 lets no lambda have one
+  const int end = std::get<1>(GetParam());
   for (std::uint32_t n = pool.least; n <= pool.most; n += pool.step) {
     SCOPED_TRACE(std::to_string(n) + " places");
     bool refused = false;
