@@ -156,7 +156,9 @@ TEST(SecurityC, sec_C9__every_second_byte_of_a_megabyte__bounded_ranges_memory_a
   for (std::uint64_t i = 0; i < n; i += 1000) cost.push_back(least_mean_ns(20, 50, piece));
   const double early = *std::min_element(cost.begin(), cost.begin() + 4);
   const double late = *std::min_element(cost.end() - 4, cost.end());
-  if (is_timed) EXPECT_LT(late, 6 * early + 500) << "ns: a list walked from its head would be a thousand times as long";
+  if (is_timed) {
+    EXPECT_LT(late, 6 * early + 500) << "ns: a list walked from its head would be a thousand times as long";
+  }
   const std::uint64_t kept = w.t.conn().stats().out_of_order;
   EXPECT_EQ(kept, std::min<std::uint64_t>(n, 8192)) << "max_out_of_order_ranges";
   EXPECT_EQ(w.drops(Drop::tcp_out_of_order_full), n - kept);
@@ -230,7 +232,9 @@ double cost_of_sack_ns(std::uint32_t segments, int acks) {
 TEST(SecurityC, sec_C10__random_sacks_over_ten_thousand_segments__work_grows_with_neither_flight_nor_blocks) {
   const double few = cost_of_sack_ns(500, 3000);
   const double many = cost_of_sack_ns(static_cast<std::uint32_t>(scaled(10000, 6000)), 10000);
-  if (is_timed) EXPECT_LT(many, 5 * few + 1000) << "ns";
+  if (is_timed) {
+    EXPECT_LT(many, 5 * few + 1000) << "ns";
+  }
 }
 
 // RFC 5681, RFC 3465
