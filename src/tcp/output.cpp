@@ -121,12 +121,6 @@ Hold why_hold(const Tcb& tcb, std::uint32_t length, std::uint32_t unsent, std::u
   return Hold::small;  // MUST-38, SHLD-7
 }
 
-struct Sent {
-  bool any = false;
-  Hold hold = Hold::no;
-  bool no_place = false;
-};
-
 /// Segments in one description, each with a record.
 constexpr std::uint32_t max_records_at_once = 64;
 

@@ -88,6 +88,7 @@ bool is_predicted_state(const Tcb& tcb, bool data, bool fin) {
   constexpr std::uint8_t predicted_control = wire::psh | wire::fin;
   const std::uint32_t length = segment.payload_length;
   if ((segment.flags & ~predicted_control) != wire::ack || segment.seq != tcb.rcv_nxt || !has_predicted_options(tcb, segment)) return false;
+  if (segment.window == 0) return false;  // what follows from a shut window (MUST-37, user timeouts) is process_ack()'s
   if (length + (segment.has(wire::fin) ? 1 : 0) > distance(tcb.rcv_nxt, tcb.rcv_adv)) return false;
   if (has(tcb, ts_enabled) && is_earlier(wire::load32(segment.options + 4), tcb.ts_recent)) return false;
   if (length == 0) return true;
@@ -110,7 +111,6 @@ bool is_predicted_state(const Tcb& tcb, bool data, bool fin) {
   tcb.max_snd_wnd = std::max(tcb.max_snd_wnd, window);
   tcb.snd_wl1 = segment.seq;
   tcb.snd_wl2 = segment.ack;
-  if (window == 0 && !has(tcb, orphan)) tcb.progress_ms = cx.now_ms;  // MUST-37
   if (has(tcb, fin_sent) && tcb.snd_una == tcb.snd_nxt) {
     if (tcb.state == State::fin_wait_1) {
       set_state(tcb, State::fin_wait_2);
@@ -127,7 +127,7 @@ bool is_predicted_state(const Tcb& tcb, bool data, bool fin) {
 
 /// SYN-RECEIVED -> ESTABLISHED: our SYN is acknowledged, and with it nothing (become_established, acknowledge).
 [[gnu::noinline]] bool predicted_third(Context& cx, Tcb& tcb, const wire::Segment& segment, Verdict& verdict) {
-  constexpr std::uint64_t other_business = unpredicted_flags | syn_acked | active_open | keepalive_on | fin_queued | rtt_timing;
+  constexpr std::uint64_t other_business = unpredicted_flags | syn_acked | active_open | keepalive_on | fin_queued;
   const std::uint64_t needs = (cx.predicted_needs & ~std::uint64_t{syn_acked}) | rtt_timing;
   if ((tcb.flags & (needs | other_business)) != needs || tcb.flight != nullptr || tcb.receive != nullptr || segment.ack != tcb.snd_nxt ||
       cx.config.tcp.user_timeout_option || !is_plain(cx, tcb, segment))

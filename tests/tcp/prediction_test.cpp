@@ -7,6 +7,7 @@
 
 #include "support/app.hpp"
 #include "support/pair.hpp"
+#include "support/peer.hpp"
 
 namespace handfast::test {
 namespace {
@@ -23,14 +24,19 @@ struct Seen {
 struct Talker {
   Seen* seen;
   bool server;
+  bool impatient = false;  // has a user timeout
 
   void note(std::uint64_t what) {
     ++seen->told;
     seen->add(what);
   }
-  void on_accept(Conn&) { note(1); }
+  void on_accept(Conn& c) {
+    note(1);
+    if (impatient) c.set_user_timeout(3s);
+  }
   void on_connect(Conn& c) {
     note(2);
+    if (impatient) c.set_user_timeout(3s);
     speak(c, seen->told);
   }
   std::size_t on_data(Conn& c, const RxView& in) {
@@ -91,11 +97,11 @@ Seen run(std::uint64_t seed, bool prediction) {
               c.tcp.ecn = options == 5;
               c.tcp.keepalive = options == 6;
               c.tcp.user_timeout_option = options == 7;
-              c.tcp.receive_buffer = options == 8 ? 4096 : c.tcp.receive_buffer;
-              c.tcp.receive_buffer_initial = options == 8 ? 4096 : c.tcp.receive_buffer_initial;
+              c.tcp.receive_buffer = options >= 8 && options <= 10 ? 4096 : c.tcp.receive_buffer;
+              c.tcp.receive_buffer_initial = options >= 8 && options <= 10 ? 4096 : c.tcp.receive_buffer_initial;
             }};
-  EXPECT_TRUE(pair.core(1).listen({any, 80}, Talker{&seen, true}));
-  const HandlerRef client = *pair.core(0).add_handler(Talker{&seen, false});
+  EXPECT_TRUE(pair.core(1).listen({any, 80}, Talker{&seen, true, options >= 9}));
+  const HandlerRef client = *pair.core(0).add_handler(Talker{&seen, false, options >= 9});
   for (int i = 0; i < 12; ++i) {
     EXPECT_TRUE(pair.core(0).connect({Pair::address(1), 80}, client));
     if (pick(2) == 0) pair.run_for(std::chrono::microseconds{pick(40000)});
@@ -115,6 +121,27 @@ TEST(Prediction, changes_nothing__same_seed_with_and_without__same_frames_at_the
     ASSERT_EQ(with.frames, without.frames) << seed;
     ASSERT_EQ(with.told, without.told) << seed;
     ASSERT_EQ(with.hash, without.hash) << seed;
+  }
+}
+
+TEST(Prediction, window_shuts_with_data_in_flight__user_timeout_counts_from_the_last_ack_still) {
+  for (const bool prediction : {true, false}) {
+    CoreConfig config = small_config();
+    config.tcp.header_prediction = prediction;
+    Trace t{config};
+    t.listen();
+    t.peer.open();
+    t.with([](Conn& c) {
+      c.set_user_timeout(3s);
+      c.send("in flight");
+    });
+    t.peer.expect().data("in flight");
+    t.advance(150ms);
+    t.peer.ack().ack(1).window(0).data("not acknowledging");
+    t.advance(2880ms);
+    EXPECT_TRUE(t.app.reason()) << (prediction ? "with" : "without");
+    while (t.peer.poll()) {
+    }
   }
 }
 
