@@ -17,7 +17,7 @@ class FlowHasher {
   explicit constexpr FlowHasher(std::array<std::uint64_t, 4> key) : key_(key) {}
 
   [[nodiscard]] constexpr std::uint64_t operator()(const FlowKey& flow) const {
-    const std::uint64_t addresses = std::uint64_t{flow.local_address} << 32 | flow.remote_address;
+    const std::uint64_t addresses = std::uint64_t{flow.remote_address} << 32 | flow.local_address;  // as they stand in memory
     const std::uint64_t ports = std::uint64_t{flow.ports} << 32 | flow.ports;
     const std::uint64_t first = folded_product(addresses ^ key_[0], ports ^ key_[1]);
     // The input again, so that two flows alike after the first product still differ in a factor of the

@@ -3,6 +3,8 @@
 // wire.
 #include "wire/checksum.hpp"
 
+#include <type_traits>
+
 namespace handfast::wire {
 namespace {
 
@@ -54,16 +56,20 @@ std::uint64_t copy_and_sum(std::byte* __restrict to, std::span<const std::byte> 
     for (; left != 0; --left) *to++ = *from++;
     return start;
   }
-  detail::Wide sum;
-  for (; left >= 8; left -= 8, from += 8, to += 8) {
-    const auto word = load_native<std::uint64_t>(from);
-    store_native(to, word);
-    sum.add(word);
+  // The bytes of a header's or a short message's size: whole pieces, and the last of them again for the end.
+  const std::uint64_t sum = sum_around(from, left, 0);
+  const auto copy = [&](std::size_t at, auto size) { std::memcpy(to + at, from + at, size); };
+  if (left >= 32) {
+    for (std::size_t at = 0; at + 32 < left; at += 32) copy(at, std::integral_constant<std::size_t, 32>{});
+    copy(left - 32, std::integral_constant<std::size_t, 32>{});
+  } else if (left >= 16) {
+    copy(0, std::integral_constant<std::size_t, 16>{});
+    copy(left - 16, std::integral_constant<std::size_t, 16>{});
+  } else {
+    copy(0, std::integral_constant<std::size_t, 8>{});
+    copy(left - 8, std::integral_constant<std::size_t, 8>{});
   }
-  // The last word again, for its end.
-  store_native(to + left - 8, load_native<std::uint64_t>(from + left - 8));
-  sum.add(detail::load_tail_backwards(from + left, left));
-  return start + detail::narrow(sum);
+  return start + sum_word(sum);
 }
 
 }  // namespace handfast::wire

@@ -21,15 +21,43 @@ namespace handfast::wire {
 }
 
 namespace detail {
-/// A 64-bit sum and how often it wrapped: one add and one add-with-carry a word. (g++ 12 keeps the halves of an __int128 in
-/// memory, and vector code costs more than it saves on pieces of a header's size.)
-struct Wide {
-  std::uint64_t sum = 0, wraps = 0;
-  constexpr void add(std::uint64_t word) { wraps += __builtin_add_overflow(sum, word, &sum) ? 1 : 0; }
-};
+#if defined(__x86_64__) && !defined(HANDFAST_PARANOID)
+inline constexpr bool carries_in_hardware = true;
+#else
+inline constexpr bool carries_in_hardware = false;  // and every load is one that a sanitizer sees
+#endif
 
-/// 2^64 counts as 1, like every power of 2^16.
-[[nodiscard]] constexpr std::uint64_t narrow(const Wide& wide) { return sum_word(wide.sum) + wide.wraps; }
+/// `sum` and `words` words at `from`, each carry added at the other end (2^64 counts as 1, like every power of 2^16).
+/// No compiler of today makes a chain of add-with-carry of anything that can be said in C++.
+template <unsigned words>
+[[nodiscard, gnu::always_inline]] inline std::uint64_t add_words(const std::byte* from, std::uint64_t sum) {
+  static_assert(words == 1 || words == 2 || words == 4);
+#if defined(__x86_64__)
+  if constexpr (carries_in_hardware) {
+    const auto& covered = *reinterpret_cast<const std::byte(*)[8 * words]>(from);
+    if constexpr (words == 4)
+      asm("addq (%1), %0\n\tadcq 8(%1), %0\n\tadcq 16(%1), %0\n\tadcq 24(%1), %0\n\tadcq $0, %0" : "+r"(sum) : "r"(from), "m"(covered) : "cc");
+    else if constexpr (words == 2)
+      asm("addq (%1), %0\n\tadcq 8(%1), %0\n\tadcq $0, %0" : "+r"(sum) : "r"(from), "m"(covered) : "cc");
+    else
+      asm("addq (%1), %0\n\tadcq $0, %0" : "+r"(sum) : "r"(from), "m"(covered) : "cc");
+    return sum;
+  }
+#endif
+  for (unsigned i = 0; i < words; ++i) sum += __builtin_add_overflow(sum, load_native<std::uint64_t>(from + 8 * i), &sum) ? 1 : 0;
+  return sum;
+}
+/// The same for one word at hand.
+[[nodiscard, gnu::always_inline]] inline std::uint64_t add_word(std::uint64_t word, std::uint64_t sum) {
+#if defined(__x86_64__)
+  if constexpr (carries_in_hardware) {
+    asm("addq %1, %0\n\tadcq $0, %0" : "+r"(sum) : "r"(word) : "cc");
+    return sum;
+  }
+#endif
+  sum += __builtin_add_overflow(sum, word, &sum) ? 1 : 0;
+  return sum;
+}
 
 /// Pieces of at least this many bytes are worth a call of the vectorized loop.
 inline constexpr std::size_t long_sum_bytes = 128;
@@ -58,24 +86,28 @@ inline constexpr std::size_t long_sum_bytes = 128;
 }
 }  // namespace detail
 
+/// A sum that is joined with no other: 64 bits whose carries came round, to be folded. `start` is another one, or a sum.
+[[nodiscard, gnu::always_inline]] inline std::uint64_t sum_around(const std::byte* from, std::size_t left, std::uint64_t start) {
+  if (left >= detail::long_sum_bytes) return detail::add_word(detail::sum_long(from, left, 0), start);
+  if (left < 8) return detail::add_word(detail::load_tail(from, left), start);
+  // A header with timestamps is one round of this.
+  for (std::size_t rounds = left / 32; rounds != 0; --rounds, from += 32) start = detail::add_words<4>(from, start);
+  if ((left & 16) != 0) {
+    start = detail::add_words<2>(from, start);
+    from += 16;
+  }
+  if ((left & 8) != 0) {
+    start = detail::add_words<1>(from, start);
+    from += 8;
+  }
+  left &= 7;
+  return left == 0 ? start : detail::add_word(detail::load_tail_backwards(from + left, left), start);
+}
+
 /// The sum of bytes that stand at an even offset of what the checksum covers; an odd last byte counts as if a
 /// zero followed. `start` is another sum.
 [[nodiscard, gnu::always_inline]] inline std::uint64_t sum_bytes(std::span<const std::byte> bytes, std::uint64_t start = 0) {
-  const std::byte* from = bytes.data();
-  std::size_t left = bytes.size();
-  if (left < 8) return start + sum_word(detail::load_tail(from, left));
-  if (left >= detail::long_sum_bytes) return detail::sum_long(from, left, start);
-  detail::Wide sum;
-  // A header with timestamps is one round of this.
-  for (; left >= 32; left -= 32, from += 32) {
-    sum.add(load_native<std::uint64_t>(from));
-    sum.add(load_native<std::uint64_t>(from + 8));
-    sum.add(load_native<std::uint64_t>(from + 16));
-    sum.add(load_native<std::uint64_t>(from + 24));
-  }
-  for (; left >= 8; left -= 8, from += 8) sum.add(load_native<std::uint64_t>(from));
-  sum.add(detail::load_tail_backwards(from + left, left));
-  return start + detail::narrow(sum);
+  return start + sum_word(sum_around(bytes.data(), bytes.size(), 0));
 }
 
 /// Copies and sums in one pass. The two must not overlap.

@@ -29,19 +29,11 @@ struct FastVerdict {
 }
 [[nodiscard]] inline bool is_addressed_to(const RxFrame& frame, const MacAddress& mac) { return is_addressed_to(frame, mac_word(mac)); }
 
-/// sum_bytes() of a segment, with a short way for the two lengths that most have: an ACK with timestamps, and the usual SYN.
-[[nodiscard, gnu::always_inline]] inline std::uint64_t sum_segment(const std::byte* tcp, std::uint32_t length, std::uint64_t start) {
-  constexpr std::uint32_t ack_length = 32, syn_length = 40;
-  if (length == ack_length || length == syn_length) [[likely]] {
-    detail::Wide sum;
-    for (unsigned at = 0; at < ack_length; at += 8) sum.add(load_native<std::uint64_t>(tcp + at));
-    if (length == syn_length) sum.add(load_native<std::uint64_t>(tcp + ack_length));
-    return start + detail::narrow(sum);
-  }
-  return sum_bytes({tcp, length}, start);
-}
+/// Whether addresses and ports are judged here, or by the caller: a flow that is known has been judged.
+enum class Ends : bool { judged, taken };
 
 /// Fills `out` where the verdict is {true, none}; `out` is undefined after anything else.
+template <Ends ends = Ends::judged>
 [[nodiscard, gnu::always_inline]] inline FastVerdict parse_tcp_frame(const RxFrame& frame, Segment& out) {
   constexpr std::uint32_t least = ethernet_header_length + ipv4_header_length + tcp_header_length;
   constexpr std::uint32_t least_datagram = ipv4_header_length + tcp_header_length;
@@ -57,14 +49,12 @@ struct FastVerdict {
   if (total_length < least_datagram || total_length > frame.length - ethernet_header_length) return {};
 
   if (frame.ip_checksum != ChecksumState::good) {
-    const std::uint64_t sum = sum_word(load_native<std::uint64_t>(ip)) +
-                              sum_word(load_native<std::uint64_t>(ip + 8)) +
-                              load_native<std::uint32_t>(ip + 16);
+    const std::uint64_t sum = detail::add_words<2>(ip, load_native<std::uint32_t>(ip + 16));
     if (frame.ip_checksum == ChecksumState::bad || !sum_is_good(sum)) return {true, Drop::ip_checksum};
   }
   const std::uint32_t source = load32(ip + 12);
   const std::uint32_t destination = load32(ip + 16);
-  if (is_martian_source(Ipv4Address{source})) return {true, Drop::ip_martian_source};
+  if (ends == Ends::judged && is_martian_source(Ipv4Address{source})) return {true, Drop::ip_martian_source};
 
   const std::uint32_t tcp_length = total_length - std::uint32_t{ipv4_header_length};
   const std::uint32_t offset_flags_window = load32(tcp + 12);
@@ -72,13 +62,12 @@ struct FastVerdict {
   if (header_length < tcp_header_length || header_length > tcp_length) return {true, Drop::tcp_data_offset};
   if (frame.tcp_checksum != ChecksumState::good) {  // MUST-3
     // The addresses as they stand in the packet: the eight bytes before the TCP header.
-    const std::uint64_t pseudo =
-        sum_word(load_native<std::uint64_t>(ip + 12)) + sum_of32(protocol_tcp + tcp_length);
-    const std::uint64_t sum = sum_segment(tcp, tcp_length, pseudo);
+    const std::uint64_t pseudo = detail::add_words<1>(ip + 12, sum_of32(protocol_tcp + tcp_length));
+    const std::uint64_t sum = sum_around(tcp, tcp_length, pseudo);
     if (frame.tcp_checksum == ChecksumState::bad || !sum_is_good(sum)) return {true, Drop::tcp_checksum};
   }
   const std::uint32_t ports = std::rotl(load32(tcp), 16);
-  if ((ports & 0xffff) == 0 || ports >> 16 == 0) return {true, Drop::tcp_port_zero};
+  if (ends == Ends::judged && ((ports & 0xffff) == 0 || ports >> 16 == 0)) return {true, Drop::tcp_port_zero};
 
   out.flow = FlowKey::make(destination, source, ports);
   out.seq = Seq{load32(tcp + 4)};
