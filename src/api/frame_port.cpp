@@ -74,7 +74,10 @@ class FrameIo {
     return true;
   }
 
-  void discard(wire::TxFrame& frame) { recycle(static_cast<Buffer*>(frame.handle)); }
+  void discard(wire::TxFrame& frame) {
+    recycle(static_cast<Buffer*>(frame.handle));
+    if (buffers_left_ != unlimited) ++buffers_left_;
+  }
 
   std::size_t transmit(std::span<wire::TxFrame> frames) {
     const std::size_t n = std::min(frames.size(), transmit_left_);

@@ -49,6 +49,7 @@ class DpdkIo {
   static constexpr std::size_t max_burst = 64;     ///< larger bursts over large pools collapse under load
   static constexpr std::size_t cache_limit = 128;  ///< buffers kept for the next allocate()
   static constexpr unsigned refill = 32;
+  static constexpr bool keeps_buffers = true;  ///< for the loop: see shard/io.hpp
 
   DpdkIo(const Port& port, std::uint16_t queue)
       : pool_(port.pool()),
@@ -103,7 +104,7 @@ class DpdkIo {
 
   /// A buffer with max_frame() bytes of room; false when the pool is empty. Owned by the caller until it is
   /// given to discard() or taken by transmit().
-  [[nodiscard]] bool allocate(wire::TxFrame& out) {
+  [[nodiscard, gnu::always_inline]] inline bool allocate(wire::TxFrame& out) {
     if (cached_ == 0 && !fill_cache()) [[unlikely]]
       return false;
     rte_mbuf* const m = cache_[--cached_];
@@ -211,7 +212,7 @@ class DpdkIo {
     return m->pool == pool_->get() && rte_mbuf_refcnt_read(m) == 1 && m->nb_segs == 1 && RTE_MBUF_DIRECT(m);
   }
 
-  [[nodiscard]] bool fill_cache() {
+  [[nodiscard, gnu::noinline]] bool fill_cache() {
     if (rte_pktmbuf_alloc_bulk(pool_->get(), cache_.data(), refill) == 0) {
       cached_ = refill;
       return true;

@@ -152,6 +152,16 @@ class TimerWheel {
     return (levels - 1) << level_bits | index;
   }
 
+  // The same, remembered: what is armed in one burst is often armed for one moment.
+  [[nodiscard]] unsigned bucket_again(Tick tick) {
+    if (tick != last_tick_ || cursor_ != last_cursor_) {
+      last_tick_ = tick;
+      last_cursor_ = cursor_;
+      last_bucket_ = bucket_of(tick);
+    }
+    return last_bucket_;
+  }
+
   // The inverse: the tick at which an occupied bucket begins. For one that is being drained: not after the
   // cursor.
   [[nodiscard]] Tick first_tick(unsigned bucket) const {
@@ -164,7 +174,7 @@ class TimerWheel {
   // What is due already waits outside the levels for the next advance().
   void file(TimerNode& node) {
     const bool due = node.deadline <= now_;
-    const unsigned bucket = due ? due_bucket : bucket_of(tick_of(node.deadline));
+    const unsigned bucket = due ? due_bucket : bucket_again(tick_of(node.deadline));
     node.filed_ = static_cast<std::uint16_t>(bucket + 1);
     buckets_[bucket].append(node);
     occupied_[bucket >> level_bits][(bucket & index_mask) / 64] |= std::uint64_t{1} << (bucket % 64);
@@ -282,6 +292,8 @@ class TimerWheel {
 
   Time now_;
   Time next_work_ = Time::max();  // nothing expires and no bucket begins before it
+  Tick last_tick_ = 0, last_cursor_ = -1;  // of last_bucket_
+  unsigned last_bucket_ = 0;
   Tick cursor_;                   // all buckets that begin before it are empty; not after the tick of now_
   std::size_t size_ = 0;
   Duration lag_{0};

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "shard/deliver_to.hpp"
 #include "shard/shard.hpp"
 #include "tcp/lifetime.hpp"
 #include "tcp/output.hpp"
@@ -25,29 +26,29 @@ void Shard::start_state(tcp::Tcb& tcb) {
 void Shard::deliver(const tcp::Verdict& verdict, void*& handle) {
   if (verdict.drop != Drop::none) [[unlikely]] drop(verdict.drop);
   if (verdict.tcb == nullptr) return;
-  tcp::Tcb& tcb = *verdict.tcb;
-  set(tcb, tcp::in_hand);
-  if (verdict.established) deliver_established(tcb);
-  constexpr std::uint64_t seldom = tcp::accept_pending | tcp::notice;
+  set(*verdict.tcb, tcp::in_hand);
+  deliver_to(*verdict.tcb, verdict, handle);
+}
+
+/// True: there are notices, and the text in view has been noted for who asks in a callback.
+bool Shard::deliver_seldom(tcp::Tcb& tcb, const tcp::Verdict& verdict) {
   const bool notices = has(tcb, tcp::notice);
-  if (has(tcb, seldom)) [[unlikely]] {
-    if (has(tcb, tcp::accept_pending) && verdict.readable) accept(tcb);
-    if (notices) {
-      in_view_ = {&tcb, verdict.data_length};
-      deliver_notices(tcb);
-    }
+  if (has(tcb, tcp::accept_pending) && verdict.readable) accept(tcb);
+  if (notices) {
+    in_view_ = {&tcb, verdict.data_length};
+    deliver_notices(tcb);
   }
-  if (verdict.data_length != 0) deliver_text(tcb, {verdict.data, verdict.data_length}, handle);
-  if (notices) [[unlikely]] in_view_ = {};
-  if (verdict.readable && tcb.receive != nullptr) deliver_held(tcb);
-  if (verdict.acked != 0) deliver_sent(tcb, verdict.acked);
-  if (has(tcb, tcp::want_writable | tcp::fin_received | tcp::app_timer_due)) {
-    if (has(tcb, tcp::want_writable)) deliver_writable(tcb);
-    if (has(tcb, tcp::fin_received)) deliver_eof(tcb);
-    if (has(tcb, tcp::app_timer_due)) deliver_timer(tcb);
-  }
-  clear(tcb, tcp::in_hand);
-  if ((tcb.flags & (tcp::in_table | tcp::ended)) == tcp::in_table) [[likely]] return;
+  return notices;
+}
+
+void Shard::deliver_flags(tcp::Tcb& tcb) {
+  if (has(tcb, tcp::want_writable)) deliver_writable(tcb);
+  if (has(tcb, tcp::fin_received)) deliver_eof(tcb);
+  if (has(tcb, tcp::app_timer_due)) deliver_timer(tcb);
+}
+
+/// Out of the table, or ended: the last that it hears, if that was all.
+void Shard::depart(tcp::Tcb& tcb) {
   if (!has(tcb, tcp::ended) && tcp::is_drained(tcb)) {
     set(tcb, tcp::in_hand);
     tcp::end_connection(cx_, tcb, CloseReason::finished);
@@ -58,7 +59,7 @@ void Shard::deliver(const tcp::Verdict& verdict, void*& handle) {
 
 void Shard::deliver_sent(tcp::Tcb& tcb, std::uint32_t acked) {
   const Handler& handler = handlers_[tcb.handler];
-  if (handler.ops.on_sent == nullptr || has(tcb, tcp::ended | tcp::orphan | tcp::accept_pending)) return;
+  if (has(tcb, tcp::ended | tcp::orphan | tcp::accept_pending)) return;
   Conn conn{*this, tcb};
   handler.ops.on_sent(handler.object, conn, state_of(tcb), acked);
 }

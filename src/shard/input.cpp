@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "shard/deliver_to.hpp"
 #include "shard/shard.hpp"
 #include "tcp/icmp_error.hpp"
 #include "tcp/invariants.hpp"
@@ -24,18 +25,21 @@ constexpr std::uint32_t arp_copy_length = 64;
 
 }  // namespace
 
-/// The common frame, wholly in order: everything else is parse_rest()'s, which finds out what is wrong with it.
+/// The common frame, wholly in order: everything else is parse_rest()'s, which finds out what is wrong with it. Addresses and
+/// ports are looked at where they belong to no connection (is_good_flow); those of a connection were when it began.
 [[gnu::always_inline]] inline bool Shard::parse(const wire::RxFrame& frame, wire::Segment& segment, FrameSource source) {
   if (frame.length >= wire::ethernet_header_length && wire::is_addressed_to(frame, ours_.mac)) [[likely]] {
-    const wire::FastVerdict fast = wire::parse_tcp_frame(frame, segment);
-    const std::uint32_t remote = segment.flow.remote_address, local = segment.flow.local_address;
-    if (fast.common_shape && fast.drop == Drop::none) [[likely]] {
-      const bool strange = remote - ours_.first < ours_.count || remote == ours_.broadcast;
-      if (!strange && local - ours_.first < ours_.count) [[likely]]
-        return true;
-    }
+    const wire::FastVerdict fast = wire::parse_tcp_frame<wire::Ends::taken>(frame, segment);
+    if (fast.common_shape && fast.drop == Drop::none) [[likely]] return true;
   }
   return parse_rest(frame, segment, source);
+}
+
+/// From a neighbour's or a far host's address to one of ours, and ports that there are.
+[[gnu::always_inline]] inline bool Shard::is_good_flow(const FlowKey& flow) const {
+  const std::uint32_t remote = flow.remote_address;
+  const bool strange = remote - ours_.first < ours_.count || remote == ours_.broadcast || wire::is_martian_source(Ipv4Address{remote});
+  return !strange && flow.local_address - ours_.first < ours_.count && (flow.ports & 0xffff) != 0 && flow.ports >> 16 != 0;
 }
 
 [[gnu::cold, gnu::noinline]] bool Shard::parse_rest(const wire::RxFrame& frame, wire::Segment& segment, FrameSource source) {
@@ -95,19 +99,42 @@ bool Shard::hand_over_copy(const wire::RxFrame& frame, std::uint32_t length, std
 
 /// A frame that is sent with the next ones, of which the peer will not notice if it is not.
 void Shard::send_ready(const wire::TxFrame& frame) {
+  cx_.out.written().forget_routes();  // it goes before what is written from here on
   if (ready_.size() < max_ready) return ready_.push_back(frame);
   done_.push_back(frame.handle);
   drop(Drop::tx_no_buffer);
 }
 
-[[gnu::always_inline]] inline void Shard::tcp_input(const wire::Segment& segment, const Place& place, void*& handle) {
-  const std::uint64_t hash = place.hash;
-  const std::uint32_t slot = cx_.flows.find(hash, segment.flow, place.home);
-  if (slot == tcp::npos || tcp::FlowSlot::kind(slot) != tcp::FlowKind::connection) return other_input(slot, segment, hash, handle);
+/// A block in the table is that of its flow: what was the candidate when the burst came in still is, if so.
+[[gnu::always_inline]] inline bool Shard::is_still(std::uint32_t slot, const FlowKey& flow) const {
+  if (tcp::FlowSlot::kind(slot) != tcp::FlowKind::connection) return false;
+  const tcp::Tcb& tcb = cx_.tcbs[tcp::FlowSlot::index(slot)];
+  return tcb.key == flow && has(tcb, tcp::in_table);
+}
+
+[[gnu::always_inline]] inline void Shard::tcp_input(wire::Segment& segment, const Place& place, void*& handle, FrameSource source) {
+  std::uint32_t slot = place.candidate;
+  if (!is_still(slot, segment.flow)) [[unlikely]] {
+    // parse_rest() says what is wrong; what was looped back is no lie.
+    if (!is_good_flow(segment.flow) && !parse_rest(*place.frame, segment, source)) {
+      --cx_.stats.segments_in;
+      return;
+    }
+    slot = cx_.flows.find(place.hash, segment.flow, place.home);
+    if (tcp::FlowSlot::kind(slot) != tcp::FlowKind::connection) return other_input(slot, segment, place.hash, handle);
+  }
   tcp::Tcb& tcb = cx_.tcbs[tcp::FlowSlot::index(slot)];
   set(tcb, tcp::in_hand);
   tcp::Verdict verdict;
-  if (!tcp::predicted_arrival(cx_, tcb, segment, verdict)) verdict = tcp::segment_arrives(cx_, tcb, segment);
+  if (tcp::predicted_arrival(cx_, tcb, segment, verdict)) [[likely]] {
+    if constexpr (check_always) tcp::check_invariants(cx_, tcb);
+    return deliver_to(tcb, verdict, handle);
+  }
+  if (has(tcb, tcp::to_self) && !place.frame->looped_back) [[unlikely]] {
+    clear(tcb, tcp::in_hand);
+    return drop(Drop::ip_martian_source);
+  }
+  verdict = tcp::segment_arrives(cx_, tcb, segment);
   if constexpr (check_always) tcp::check_invariants(cx_, tcb);
   deliver(verdict, handle);
 }
@@ -124,6 +151,10 @@ void Shard::input(std::span<const wire::RxFrame> frames, FrameSource source) {
       continue;
     }
     if (mesh_ != nullptr) [[unlikely]] {
+      if (!is_good_flow(segments[n].flow) && !parse_rest(frame, segments[n], source)) {
+        done_.push_back(frame.handle);
+        continue;
+      }
       const std::uint16_t owner = mesh_->steering().owner(segments[n].flow);
       if (owner != cx_.config.shard) {
         if (!hand_over(frame, owner)) done_.push_back(frame.handle);
@@ -133,7 +164,7 @@ void Shard::input(std::span<const wire::RxFrame> frames, FrameSource source) {
     const std::uint64_t hash = hasher(segments[n].flow);
     const ds::FlowBucket* const home = cx_.flows.home(hash);
     ds::prefetch(home);
-    places[n] = {hash, home};
+    places[n] = {hash, home, &frame, tcp::npos};
     handles[n++] = frame.handle;
   }
   cx_.stats.frames_in += frames.size();
@@ -142,12 +173,13 @@ void Shard::input(std::span<const wire::RxFrame> frames, FrameSource source) {
   for (std::size_t i = 0; i < n; ++i) {
     const std::uint32_t slot = cx_.flows.candidate(places[i].hash, places[i].home);
     if (slot == tcp::npos) continue;
+    places[i].candidate = slot;
     const auto* line = reinterpret_cast<const std::byte*>(&cx_.key(slot));
     ds::prefetch(line);
     ds::prefetch(line + 64);
   }
   for (std::size_t i = 0; i < n; ++i) {
-    tcp_input(segments[i], places[i], handles[i]);
+    tcp_input(segments[i], places[i], handles[i], source);
     if (handles[i] != nullptr) done_.push_back(handles[i]);
   }
 }
@@ -199,6 +231,7 @@ void Shard::arp_input(const wire::RxFrame& frame, std::span<const std::byte> pay
   if (packet.sender_mac == link.mac || link.address.is_broadcast(packet.sender_address)) return drop(Drop::arp_malformed);
   if (!link.address.contains(packet.sender_address) && !packet.sender_address.is_any()) return drop(Drop::arp_not_for_us);
   const bool ours = is_local(packet.target_address);
+  cx_.out.written().forget_routes();
   why = neighbours_.learn(packet, ours, cx_.now);
   if (why != Drop::none) drop(why);
   else neighbour_resolved(packet.sender_address);

@@ -18,6 +18,8 @@ namespace handfast::shard {
 ///          by release() of its handle, when the frame was addressed to ourselves and was received after all.
 /// transmit: takes frames from the front; those beyond the returned number stay the caller's, who tries again.
 /// tx_offloads: wire::TxOffload bits that the port does.
+/// keeps_buffers: where it is declared, some of allocate() may stay with the loop from one poll to the next; else what it has
+///          taken and not used is discarded at the end of each.
 /// max_frame: where there is one, the room in a buffer of allocate(): larger segments are made of it, if tx_offloads says
 ///          that the port cuts them or that the other end takes them.
 template <class T>

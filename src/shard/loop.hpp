@@ -17,30 +17,11 @@
 
 namespace handfast::shard {
 
-/// Frames that wait for the port, in order; written where they wait.
-class Backlog {
- public:
-  [[nodiscard]] std::size_t size() const { return size_; }
-  [[nodiscard]] std::span<wire::TxFrame> frames() { return {frames_.get(), size_}; }
-  /// The place behind the last, not counted before commit(). Only with size() < max_backlog.
-  [[nodiscard]] wire::TxFrame& next() { return frames_[size_]; }
-  void commit() { ++size_; }
-  void push(const wire::TxFrame& frame) { frames_[size_++] = frame; }
-  void drop_front(std::size_t n) {
-    std::copy(frames_.get() + n, frames_.get() + size_, frames_.get());
-    size_ -= n;
-  }
-
- private:
-  std::unique_ptr<wire::TxFrame[]> frames_ = std::make_unique<wire::TxFrame[]>(max_backlog);
-  std::size_t size_ = 0;
-};
-
 template <Io I>
 class Loop {
  public:
   /// Both outlive the loop.
-  Loop(Shard& shard, I& io) : shard_(shard), io_(io) {
+  Loop(Shard& shard, I& io) : shard_(shard), io_(io), backlog_(shard.tcp().out.written()) {
     looped_.reserve(max_looped);
     shard_.tcp().out.on_full([](void* self) { static_cast<Loop*>(self)->write_segments(); },
                              [](void* self, std::uint32_t remote) { return static_cast<Loop*>(self)->take_frame(remote); }, this);
@@ -69,12 +50,14 @@ class Loop {
     write_segments();
     work += send_backlog();
     release_done();
+    if constexpr (!requires { I::keeps_buffers; }) give_back_prepared();
     return work;
   }
 
   /// Ends the shard and gives every buffer back: the last call.
   void stop() {
     shard_.end_all();
+    give_back_prepared();
     for (wire::TxFrame& frame : backlog_.frames()) io_.discard(frame);
     backlog_.drop_front(backlog_.size());
     release_done();
@@ -136,13 +119,25 @@ class Loop {
     if (!shard_.tcp().out.segments().empty()) [[unlikely]] write_segments();
     take_ready();
     const std::uint64_t mac = shard_.known_route(Ipv4Address{remote});
-    if (mac == 0 || backlog_.size() == max_backlog) [[unlikely]] return nullptr;
-    wire::TxFrame& frame = backlog_.next();
-    if (!io_.allocate(frame)) [[unlikely]] return nullptr;
-    backlog_.commit();
-    wire::write_ethernet(frame.data, mac, shard_.own_mac(), wire::ether_type_ipv4);
-    frame.offload = io_.tx_offloads() & (wire::tx_ip_checksum | wire::tx_tcp_checksum);
-    return &frame;
+    if (mac == 0 || backlog_.is_full() || !shard_.ready().empty()) [[unlikely]] return nullptr;
+    if (backlog_.prepared().empty()) prepare();
+    return backlog_.take_and_remember(remote, mac, shard_.own_mac());
+  }
+
+  /// Buffers for the next frames.
+  void prepare() {
+    const std::uint8_t offload = io_.tx_offloads() & (wire::tx_ip_checksum | wire::tx_tcp_checksum);
+    std::size_t n = 0;
+    for (wire::TxFrame& buffer : backlog_.places()) {
+      if (!io_.allocate(buffer)) break;
+      buffer.offload = offload;
+      ++n;
+    }
+    backlog_.set_prepared(n);
+  }
+  void give_back_prepared() {
+    for (wire::TxFrame& buffer : backlog_.prepared()) io_.discard(buffer);
+    backlog_.set_prepared(0);
   }
 
   void write_segment(const tcp::TxSegment& segment, std::uint8_t offloads, FrameSource source) {
@@ -172,7 +167,7 @@ class Loop {
   /// One frame. `offloads`: those that it asks for.
   [[gnu::always_inline]] void write_part(const tcp::TxSegment& segment, std::uint8_t offloads, FrameSource source) {
     const std::uint64_t mac = shard_.known_route(Ipv4Address{segment.flow.remote_address});
-    if (mac == 0 || backlog_.size() == max_backlog) [[unlikely]]
+    if (mac == 0 || backlog_.is_full()) [[unlikely]]
       return write_elsewhere(segment, offloads, source);
     // Straight into its place in the backlog.
     wire::TxFrame& frame = backlog_.next();
@@ -188,7 +183,7 @@ class Loop {
   [[gnu::noinline]] void write_elsewhere(const tcp::TxSegment& segment, std::uint8_t offloads, FrameSource source) {
     tcp::Context& cx = shard_.tcp();
     const Ipv4Address remote{segment.flow.remote_address};
-    if (backlog_.size() == max_backlog) {
+    if (backlog_.is_full()) {
       tcp::count(cx, Drop::tx_no_buffer);
       return;
     }
@@ -269,7 +264,7 @@ class Loop {
   }
   [[gnu::noinline]] void move_ready() {
     auto& ready = shard_.ready();
-    const auto n = static_cast<std::ptrdiff_t>(std::min(ready.size(), max_backlog - backlog_.size()));
+    const auto n = static_cast<std::ptrdiff_t>(std::min(ready.size(), max_backlog - std::min(max_backlog, backlog_.size())));
     for (std::ptrdiff_t i = 0; i < n; ++i) backlog_.push(ready[static_cast<std::size_t>(i)]);
     ready.erase(ready.begin(), ready.begin() + n);
   }
@@ -298,7 +293,7 @@ class Loop {
   Shard& shard_;
   I& io_;
   std::array<wire::RxFrame, max_burst> burst_;
-  Backlog backlog_;
+  tcp::TxFrames& backlog_;
   std::vector<wire::RxFrame> looped_;
 };
 

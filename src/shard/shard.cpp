@@ -225,6 +225,7 @@ void Shard::deliver_later(tcp::Tcb& tcb) { redeliver_.push_back(id_of(tcb)); }
 
 void Shard::begin(Time now) {
   if (now > cx_.now) cx_.set_now(now);
+  cx_.out.written().forget_routes();
 }
 
 void Shard::run_posts() {
@@ -241,7 +242,10 @@ void Shard::run_timers(FrameSource source, std::size_t most) {
     if constexpr (check_always) tcp::check_invariants(cx_, tcb);
     const bool doubtful = has(tcb, tcp::notice) && has(tcb, tcp::unresponsive_due) && !has(tcb, tcp::ended);
     // rfc9293 3.8.3 (b): negative advice to the layer below.
-    if (doubtful) neighbours_.suspect(next_hop(Ipv4Address{tcb.key.remote_address}), cx_.now);
+    if (doubtful) {
+      neighbours_.suspect(next_hop(Ipv4Address{tcb.key.remote_address}), cx_.now);
+      cx_.out.written().forget_routes();
+    }
     if (application) set(tcb, tcp::app_timer_due);
     if (application || doubtful) deliver_later(tcb);
   });
@@ -321,12 +325,12 @@ bool Shard::describe_output() {
   // What output() puts back (no room) is for the next round.
   const std::size_t n = cx_.dirty.size();
   for (std::size_t i = 0; i < n; ++i) {
-    tcp::Tcb& tcb = cx_.tcbs[cx_.dirty[i]];
+    tcp::Tcb& tcb = cx_.dirty[i];
     if ((tcb.generation & 1) == 0 || !has(tcb, tcp::dirty)) continue;
     if (!tcp::predicted_output(cx_, tcb)) tcp::output(cx_, tcb);
     if constexpr (check_always) tcp::check_invariants(cx_, tcb);
   }
-  cx_.dirty.erase(cx_.dirty.begin(), cx_.dirty.begin() + static_cast<std::ptrdiff_t>(n));
+  cx_.dirty.drop_front(n);
   return cx_.dirty.empty();
 }
 

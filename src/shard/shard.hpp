@@ -27,7 +27,7 @@ namespace handfast::shard {
 inline constexpr std::size_t max_burst = 64;
 /// Most frames that wait for a port which takes none. Beyond it a frame is lost, as on a port without buffers, and is
 /// counted as such (tx_no_buffer). The same for frames to ourselves, and for those built outside of the loop (ARP, ICMP).
-inline constexpr std::size_t max_backlog = 16384, max_looped = 4096, max_ready = 4096;
+inline constexpr std::size_t max_backlog = tcp::TxFrames::capacity, max_looped = 4096, max_ready = 4096;
 /// Most neighbours that resolve() asks for at once, and most questions that are repeated in one poll; others come later.
 inline constexpr std::size_t max_wanted = 1024, max_questions = 32;
 /// Largest differentiated services code point (RFC 2474).
@@ -140,6 +140,8 @@ class Shard {
   struct Place {
     std::uint64_t hash;
     const ds::FlowBucket* home;
+    const wire::RxFrame* frame;
+    std::uint32_t candidate;  // slot that look-up will most likely find, or npos
   };
   struct Burst {
     std::array<wire::Segment, max_burst> segments;
@@ -159,7 +161,9 @@ class Shard {
   void arp_input(const wire::RxFrame& frame, std::span<const std::byte> payload, FrameSource source);
   void icmp_input(const wire::RxFrame& frame, const wire::Ipv4Packet& packet, FrameSource source);
   void icmp_error_input(const wire::RxFrame& frame, const wire::IcmpMessage& message, FrameSource source);
-  void tcp_input(const wire::Segment& segment, const Place& place, void*& handle);
+  bool is_still(std::uint32_t slot, const FlowKey& flow) const;
+  bool is_good_flow(const FlowKey& flow) const;
+  void tcp_input(wire::Segment& segment, const Place& place, void*& handle, FrameSource source);
   void other_input(std::uint32_t slot, const wire::Segment& segment, std::uint64_t hash, void*& handle);
   void segment_to_listener(const wire::Segment& segment, std::uint64_t hash, tcp::Reuse reuse, void*& handle);
   void send_arp_request(Ipv4Address target, FrameSource source, MacAddress to = broadcast_mac);
@@ -181,6 +185,10 @@ class Shard {
 
   // delivery.cpp
   void deliver(const tcp::Verdict& verdict, void*& handle);
+  void deliver_to(tcp::Tcb& tcb, const tcp::Verdict& verdict, void*& handle);
+  bool deliver_seldom(tcp::Tcb& tcb, const tcp::Verdict& verdict);
+  void deliver_flags(tcp::Tcb& tcb);
+  void depart(tcp::Tcb& tcb);
   void deliver_established(tcp::Tcb& tcb);
   void deliver_notices(tcp::Tcb& tcb);
   void deliver_text(tcp::Tcb& tcb, std::span<const std::byte> text, void*& handle);

@@ -3,6 +3,7 @@
 // Layer: tcp. Knows nothing of listeners' handlers, of frames or of who calls.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <new>
@@ -62,6 +63,28 @@ struct KeyOf {
   const FlowKey& operator()(std::uint32_t slot) const;
 };
 
+/// Connections with something to say, in the order in which they came to it; some have ended since.
+class DirtyList {
+ public:
+  explicit DirtyList(std::size_t room) : all_(room) {}
+  [[gnu::always_inline]] inline void push(Tcb& tcb) {
+    if (size_ == all_.size()) [[unlikely]] grow();
+    all_[size_++] = &tcb;
+  }
+  [[nodiscard]] std::size_t size() const { return size_; }
+  [[nodiscard]] bool empty() const { return size_ == 0; }
+  [[nodiscard]] Tcb& operator[](std::size_t i) const { return *all_[i]; }
+  void drop_front(std::size_t n) {
+    std::copy(all_.begin() + static_cast<std::ptrdiff_t>(n), all_.begin() + static_cast<std::ptrdiff_t>(size_), all_.begin());
+    size_ -= n;
+  }
+
+ private:
+  [[gnu::noinline]] void grow() { all_.resize(2 * all_.size() + 1); }
+  std::vector<Tcb*> all_;
+  std::size_t size_ = 0;
+};
+
 struct Context {
   Context(const CoreConfig& config, Time start);
   Context(const Context&) = delete;
@@ -84,7 +107,6 @@ struct Context {
     return time_waits[index].key;
   }
 
-  void note_dirty(std::uint32_t index);
 
   const CoreConfig config;
   const std::uint16_t local_mss;        // what we offer in our SYNs
@@ -93,6 +115,7 @@ struct Context {
   const std::uint32_t rto_min_us, rto_max_us;  // of the configuration
   const bool offers_all;                   // our SYNs have timestamps, SACK and window scale, and no other option
   const std::uint64_t predicted_needs;  // flags that header prediction asks for (prediction.hpp); one that nobody has: it is off
+  const std::uint64_t predicted_mask;   // and those, with all that it does not bear
   Rng rng;
   const Secrets secrets;
   Time now;
@@ -121,7 +144,7 @@ struct Context {
 
   const Tcb fresh_tcb;                  // what new_tcb copies
   TxQueue out;
-  std::vector<std::uint32_t> dirty;     // to flush after this burst (MUST-58, MUST-59); reserved to capacity
+  DirtyList dirty;                      // to flush after this burst (MUST-58, MUST-59)
   std::vector<std::uint32_t> finished;  // connections with `ended` set outside of their own delivery
   std::vector<std::uint32_t> starving;  // connections with `starved` set, and some that have ended since
   std::vector<Extent*> released;        // port buffers and callbacks to be given back by the shard
@@ -180,7 +203,7 @@ inline void count_wrap(const Context& cx, Tcb& tcb, std::uint8_t& wraps, std::ui
 [[gnu::always_inline]] inline void mark_dirty(Context& cx, Tcb& tcb) {
   if (has(tcb, dirty)) return;
   set(tcb, dirty);
-  cx.note_dirty(cx.tcbs.index_of(tcb));
+  cx.dirty.push(tcb);
 }
 
 /// Sets a deadline and moves the connection's timer forward if need be; later ones are found when it fires.

@@ -41,6 +41,9 @@ static_assert(State{} == State::closed);  // of a slot that was never used
 
 std::uint32_t flow_count(const Limits& limits) { return limits.connections + limits.half_open + limits.time_wait; }
 
+/// A connection is dirty at most twice a round; slots that are used again within one come on top, by as many as frames come in.
+constexpr std::size_t used_again = 8192;
+
 /// What a connection begins with, whatever it is.
 Tcb first_tcb(const TcpConfig& config) {
   Tcb tcb;
@@ -60,6 +63,7 @@ Context::Context(const CoreConfig& c, Time start)
       rto_max_us(static_cast<std::uint32_t>(c.tcp.rto_max / 1us)),
       offers_all(c.tcp.timestamps && c.tcp.sack && c.tcp.window_scale && !c.tcp.user_timeout_option),
       predicted_needs(in_table | syn_acked | (c.tcp.header_prediction ? 0 : bit(63))),
+      predicted_mask(predicted_needs | unpredicted_flags),
       rng(c.seed + 0x9e3779b97f4a7c15u * c.shard),
       secrets(rng, c.seed),
       hasher(secrets.flow),
@@ -78,17 +82,13 @@ Context::Context(const CoreConfig& c, Time start)
       rare_memory(std::size_t{c.limits.connections} * sizeof(Rare)),
       tcb_wheel(start),
       half_open_wheel(start),
-      fresh_tcb(first_tcb(c.tcp)) {
+      fresh_tcb(first_tcb(c.tcp)),
+      dirty(2 * std::size_t{c.limits.connections} + used_again) {
   set_now(start);
-  // Each at most twice a round, and more where slots are used again within one: by as many as frames came in.
-  constexpr std::size_t used_again = 8192;
-  dirty.reserve(2 * std::size_t{c.limits.connections} + used_again);
   finished.reserve(c.limits.connections);
   starving.reserve(2 * std::size_t{c.limits.connections});
   released.reserve(c.limits.send_extents);
 }
-
-void Context::note_dirty(std::uint32_t index) { dirty.push_back(index); }
 
 Tcb* new_tcb(Context& cx, const FlowKey& key) {
   const std::uint32_t index = cx.tcbs.allocate();
@@ -106,6 +106,7 @@ Tcb* new_tcb(Context& cx, const FlowKey& key) {
   publish(tcb.key, key);
   tcb.flow_sum = wire::flow_sum(key);
   tcb.heard_ms = tcb.progress_ms = cx.now_ms;
+  if (key.remote_address - cx.config.link.address.address.value < cx.config.link.address_count) [[unlikely]] set(tcb, to_self);
   ++cx.stats.connections;
   return &tcb;
 }

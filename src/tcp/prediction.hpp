@@ -9,13 +9,9 @@
 
 namespace handfast::tcp {
 
-/// What a predicted connection has not: anything that asks for a look at more than the first lines of its block.
-inline constexpr std::uint64_t unpredicted_flags =
-    probe_out | persist | ecn_on | dressed | mss_unsettled | corked | override_due | marked | ended | notice;
-
 [[nodiscard]] inline bool is_predictable(const Context& cx, const Tcb& tcb) {
   const std::uintptr_t any_of = reinterpret_cast<std::uintptr_t>(tcb.flight) | reinterpret_cast<std::uintptr_t>(tcb.receive) | tcb.backoff;
-  return (tcb.flags & (cx.predicted_needs | unpredicted_flags)) == cx.predicted_needs && any_of == 0;
+  return (tcb.flags & cx.predicted_mask) == cx.predicted_needs && any_of == 0;
 }
 
 /// The next segment in order, with nothing but ACK, PSH and FIN, of a connection whose state is past the handshake. False:

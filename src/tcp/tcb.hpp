@@ -73,6 +73,7 @@ enum TcbFlag : std::uint64_t {
 
   // of what few connections have
   probe_out = bit(34),           ///< snd_nxt - 1 left as a zero-window probe alone: it was not taken, and goes with the next data
+  to_self = bit(38),             ///< the peer is this stack: what comes from outside is not the peer's
   ecn_on = bit(35),              ///< both SYNs agreed (RFC 3168 section 6.1.1)
   ece_due = bit(36),             ///< CE was seen: ECE on every ACK until CWR comes, or (RFC 8257) no CE
   cwr_due = bit(37),             ///< the next new data has CWR
@@ -84,6 +85,10 @@ enum TcbFlag : std::uint64_t {
   user_timeout_fixed = bit(44),  ///< the application chose it: CHANGEABLE is false
   fast_open = bit(45),           ///< active: the SYN asks for a cookie or carries data (RFC 7413)
 };
+
+/// What a predicted connection has not (prediction.hpp): anything that asks for a look at more than the first lines of its block.
+inline constexpr std::uint64_t unpredicted_flags =
+    probe_out | persist | ecn_on | dressed | mss_unsettled | corked | override_due | marked | ended | notice | to_self;
 
 [[nodiscard]] constexpr std::uint64_t flag_if(bool condition, TcbFlag flag) { return condition ? flag : std::uint64_t{0}; }
 

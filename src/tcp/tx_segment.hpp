@@ -11,6 +11,7 @@
 
 #include "base/flow_key.hpp"
 #include "base/seq.hpp"
+#include "tcp/tx_frames.hpp"
 #include "wire/tcp.hpp"
 
 namespace handfast::tcp {
@@ -50,7 +51,13 @@ class TxQueue {
   /// The next frame to `remote`, behind everything described so far: with a buffer and its Ethernet header, and what is asked
   /// of the port in `offload`. The caller writes the datagram and `length`; it leaves with this flush. Null where that is
   /// not possible just now: then describe the segment, and what becomes of it is the loop's.
-  [[nodiscard]] wire::TxFrame* frame(std::uint32_t remote) { return take_frame_ != nullptr ? take_frame_(context_, remote) : nullptr; }
+  [[nodiscard, gnu::always_inline]] inline wire::TxFrame* frame(std::uint32_t remote) {
+    if (size_ == 0) [[likely]]
+      if (wire::TxFrame* const at_hand = written_.take(remote)) [[likely]] return at_hand;
+    return frame_slowly(remote);
+  }
+  /// The frames so far, those written from descriptions among them.
+  [[nodiscard]] TxFrames& written() { return written_; }
 
   /// output() leaves bulk data for the next round beyond this, so that one connection does not fill every burst.
   [[nodiscard]] bool has_room() const { return frames_ < capacity / 2; }
@@ -82,6 +89,11 @@ class TxQueue {
   }
 
  private:
+  [[nodiscard, gnu::noinline]] wire::TxFrame* frame_slowly(std::uint32_t remote) {
+    return take_frame_ != nullptr ? take_frame_(context_, remote) : nullptr;
+  }
+
+  TxFrames written_;
   std::unique_ptr<TxSegment[]> segments_ = std::make_unique_for_overwrite<TxSegment[]>(capacity);
   std::uint32_t size_ = 0, frames_ = 0;
   WriteOut write_out_ = nullptr;

@@ -67,4 +67,13 @@ inline void write_ethernet(std::byte* to, std::uint64_t destination, std::uint64
   store16(to + 12, type);
 }
 
+/// The header's first eight bytes from mac_word(destination) and mac_word(source); its last six, and two of zero, from the
+/// source and the type.
+[[nodiscard]] inline std::uint64_t ethernet_head_word(std::uint64_t destination, std::uint64_t source) {
+  return destination | (little_endian ? source << 48 : source >> 48);
+}
+[[nodiscard]] inline std::uint64_t ethernet_tail_word(std::uint64_t source, std::uint16_t type) {
+  return little_endian ? source >> 16 | std::uint64_t{swap16(type)} << 32 : source << 16 | std::uint64_t{type} << 16;
+}
+
 }  // namespace handfast::wire

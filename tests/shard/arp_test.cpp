@@ -250,6 +250,21 @@ TEST(Arp, sec_A18__another_answer_within_the_lock_time__is_ignored_and_counted) 
   EXPECT_EQ(p->expect().syn().packet().destination_mac, other_mac) << "also what was looked up before";
 }
 
+TEST(Arp, another_answer_in_a_burst__whatever_is_written_from_then_on_goes_there) {
+  Quiet t;
+  t.listen();
+  t.inject(arp_request(friend_mac, friend_address, us));
+  auto p = t.another_peer(81, friend_address), q = t.another_peer(82, friend_address), r = t.another_peer(83, friend_address);
+  t.advance(31s);
+  p->syn().mss(1460);
+  EXPECT_EQ(p->expect().syn_ack().packet().destination_mac, friend_mac);
+  q->syn().mss(1460).no_poll();
+  t.inject(arp_request(other_mac, friend_address, us), false);
+  r->syn().mss(1460);
+  EXPECT_EQ(q->expect().syn_ack().packet().destination_mac, other_mac) << "a burst is parsed before it is answered";
+  EXPECT_EQ(r->expect().syn_ack().packet().destination_mac, other_mac);
+}
+
 TEST(Arp, aged_entry__used_on_while_it_is_asked_for_directly__answer_renews_it) {
   Quiet t;
   t.listen();

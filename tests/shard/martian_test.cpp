@@ -78,6 +78,34 @@ TEST(Martian, sec_A15__land__our_own_address_and_port_at_both_ends__dropped) {
   expect_dropped(t, build(p), Drop::ip_martian_source);
 }
 
+// The flow is known, and so nobody judges its addresses again; but what the peer says never comes from outside.
+TEST(Martian, sec_A15__segment_of_a_connection_to_ourselves__from_outside_is_dropped) {
+  Listening t;
+  ASSERT_TRUE(t.core().connect({us, 80}, t.handler));
+  for (int i = 0; i < 10; ++i) t.poll();
+  const auto connections = t.core().connections();
+  ASSERT_EQ(connections.size(), 2u);
+  for (const ConnInfo& connection : connections) {
+    EXPECT_EQ(connection.state, State::established);
+    Packet p;
+    p.source = connection.peer;
+    p.destination = connection.local;
+    p.source_mac = Trace::peer_mac;
+    p.destination_mac = Trace::stack_mac;
+    for (const std::uint8_t flags : std::initializer_list<std::uint8_t>{ACK, RST, SYN}) {
+      p.flags = flags;
+      const auto before = t.stats().drops;
+      t.inject(p);
+      const auto after = t.stats().drops;
+      for (std::size_t i = 0; i < drop_count; ++i)
+        EXPECT_EQ(after[i], before[i] + (i == static_cast<std::size_t>(Drop::ip_martian_source) ? 1 : 0)) << name(static_cast<Drop>(i));
+    }
+  }
+  EXPECT_EQ(t.core().connections().size(), 2u);
+  t.core().abort_all();
+  t.advance(10ms);
+}
+
 TEST(Martian, sec_A15__broadcast_multicast_and_other_destinations__dropped) {
   Listening t;
   for (const Ipv4Address destination :
