@@ -107,15 +107,15 @@ void Shard::deliver_established(tcp::Tcb& tcb) {
     handler.ops.on_connect(handler.object, conn, state_of(tcb));
     return;
   }
-  // Behind those that wait already, while the listener is paused or they have not been handed over yet.
   tcp::Listener& listener = cx_.listeners[tcb.listener];
+  if (listener.accept_head == tcp::npos && !listener.paused) [[likely]] return tell_accepted(tcb);
+  // Behind those that wait already, while the listener is paused or they have not been handed over yet.
   set(tcb, tcp::accept_pending);
   const std::uint32_t index = cx_.tcbs.index_of(tcb);
   tcb.next_free = tcp::npos;
   (listener.accept_tail == tcp::npos ? listener.accept_head : cx_.tcbs[listener.accept_tail].next_free) = index;
   listener.accept_tail = index;
   ++listener.waiting;
-  if (listener.accept_head == index) accept(tcb);
 }
 
 /// Takes it off the head of its listener's queue, if the listener is not paused, and tells the application.
@@ -131,6 +131,10 @@ void Shard::accept(tcp::Tcb& tcb) {
     set(tcb, tcp::eof_delivered);
     return;
   }
+  tell_accepted(tcb);
+}
+
+void Shard::tell_accepted(tcp::Tcb& tcb) {
   ++cx_.stats.accepted;
   start_state(tcb);
   const Handler& handler = handlers_[tcb.handler];

@@ -201,6 +201,7 @@ class Shard {
   void deliver_eof(tcp::Tcb& tcb);
   void conclude(tcp::Tcb& tcb);
   void accept(tcp::Tcb& tcb);
+  void tell_accepted(tcp::Tcb& tcb);
   void start_state(tcp::Tcb& tcb);
   [[nodiscard]] bool can_receive(const tcp::Tcb& tcb) const;
   void release_sent();

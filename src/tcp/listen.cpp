@@ -162,6 +162,15 @@ Verdict promote_half_open(Context& cx, HalfOpen& half, std::uint64_t hash, const
   return predicted_arrival(cx, *tcb, segment, verdict) ? verdict : segment_arrives(cx, *tcb, segment);
 }
 
+/// The third segment that nearly every peer sends: in order, an ACK of our SYN and of no more, timestamps as agreed and nothing
+/// else. All that segment_arrives_half_open() asks is answered by that.
+bool is_plain_third(const Handshake& h, const wire::Segment& segment) {
+  if ((segment.flags & ~wire::psh) != wire::ack || segment.seq != h.irs + 1 || segment.ack != h.iss + 1 || h.rcv_wnd == 0) return false;
+  if (!h.timestamps) return segment.header_length == wire::tcp_header_length;
+  return segment.header_length == wire::tcp_header_length + wire::timestamps_length && wire::load32(segment.options) == 0x0101080a &&
+         !is_earlier(wire::load32(segment.options + 4), h.ts_recent);
+}
+
 /// What a SYN's Fast Open option comes to (RFC 7413 section 4.2.2).
 struct FastOpenWish {
   bool granted = false;    ///< data may be taken now
@@ -259,6 +268,7 @@ Verdict segment_arrives_listen(Context& cx, std::uint16_t index, std::uint64_t h
 
 Verdict segment_arrives_half_open(Context& cx, HalfOpen& half, std::uint64_t hash, const wire::Segment& segment) {
   const Handshake& h = half.handshake;
+  if (is_plain_third(h, segment)) [[likely]] return promote_half_open(cx, half, hash, segment);
   const Seq rcv_nxt = h.irs + 1;
   wire::TcpOptions options;
   if (!wire::read_options(segment, options)) return dropped(Drop::tcp_malformed_option);
