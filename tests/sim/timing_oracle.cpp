@@ -88,7 +88,11 @@ void TimingOracle::check_edge(Core& core, const test::Packet& p, Ledger& ledger)
       static_cast<std::int32_t>(step) >= static_cast<std::int32_t>(2 * granule) && step + granule < worth &&
       !has(*tcb, tcp::fin_received))
     ledger.fail("MUST-39 the window opens by " + std::to_string(step) + " bytes: " + p.text());
-  sending.rcv_mss = tcb->rcv_mss;
+  // Segments leave when their burst is over: what it brought was not known to those that were written early
+  // in it.
+  const std::uint32_t index = core.shard().tcp().tcbs.index_of(*tcb);
+  const bool known = index < seen_.size() && seen_[index].generation == tcb->generation;
+  sending.rcv_mss = known ? seen_[index].rcv_mss : 0;
   if (!sending.edge_known || !less(edge, sending.edge)) sending.edge = edge;
   sending.edge_known = true;
 }
@@ -222,6 +226,7 @@ void TimingOracle::check_block(tcp::Context& cx, const tcp::Tcb& tcb, Seen& seen
   seen.state = tcb.state;
   seen.flags = tcb.flags;
   seen.snd_una = tcb.snd_una.raw();
+  seen.rcv_mss = tcb.rcv_mss;
 }
 
 /// MUST-58, SHLD-18, SHLD-19
