@@ -247,8 +247,8 @@ void on_reordering_timeout(Context& cx, Tcb& tcb, Flight& flight) {
   rack_detect(cx, tcb, flight);
   if (tcb.recovery == Recovery::open && is_congestion(cx, tcb, flight)) enter_fast_recovery(cx, tcb, flight, Delivery{});
   if (tcb.recovery == Recovery::fast && !congestion(tcb).models) {
-    // Nothing arrived; but what was found is to leave, and later copies wait for ACKs again.
-    reduce_in_proportion(tcb, flight, tcb.snd_mss, false);
+    // Nothing was delivered. Below the threshold a segment of what was found may leave, above it ACKs will let it.
+    reduce_in_proportion(tcb, flight, 0, true);
   }
   set_alarm(cx, tcb, flight);
 }
