@@ -213,7 +213,7 @@ TEST(RecoveryRules, retransmission_is_lost_too__ssthresh_falls_twice) {
   EXPECT_GE(t.conn().stats().slow_start_threshold, 2u * 1448);
 }
 
-// rfc6937 3a, rfc8985 6.3: what the reordering timer finds is lost, and nothing was delivered: while more is out than the
+// rfc6937 3a: what the reordering timer finds is lost, and nothing was delivered: while more is out than the
 // threshold it lets nothing leave but the first segment of a recovery.
 TEST(RecoveryRules, losses_found_by_the_reordering_timer__are_no_deliveries) {
   CoreConfig config = small_config();
