@@ -140,7 +140,8 @@ std::uint32_t delivered_data(const Tcb& tcb, Flight& flight, const Delivery& d, 
     flight.prr_duplicates += tcb.snd_mss;
     return tcb.snd_mss;
   }
-  const std::uint32_t again = std::min(flight.prr_duplicates, arrival.told * tcb.snd_mss);
+  const std::uint64_t told = std::uint64_t{arrival.told} * tcb.snd_mss;
+  const auto again = static_cast<std::uint32_t>(std::min<std::uint64_t>(flight.prr_duplicates, told));
   flight.prr_duplicates -= again;
   if (again <= d.bytes) return d.bytes - again;
   flight.prr_delivered -= std::min(flight.prr_delivered, again - d.bytes);  // they were smaller
