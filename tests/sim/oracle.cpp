@@ -90,7 +90,8 @@ void InsideOracle::check_progress(const tcp::Tcb& tcb, Seen& seen, Ledger& ledge
                  tcb.cwnd,
                  flight != nullptr ? flight->lost : 0,
                  most_in_recovery(tcb),
-                 tcb.state};
+                 tcb.state,
+                 tcb.congestion};
   if (seen.generation != now.generation || seen.state != now.state) {
     const State before = seen.generation == now.generation ? seen.state : State::closed;
     ++seen_transitions()[static_cast<std::size_t>(before)][static_cast<std::size_t>(now.state)];
@@ -115,8 +116,10 @@ void InsideOracle::check_progress(const tcp::Tcb& tcb, Seen& seen, Ledger& ledge
         !has(tcb, tcp::probe_out))
       ledger.fail("I7 " + std::to_string(pipe) + " bytes in flight with a window of " + std::to_string(room));
   }
-  // The threshold may fall in mid-recovery, and what is out does not follow at once.
-  if (comparable && now.most != 0 && tcb.cwnd > std::max(now.most, seen.most))
+  // The threshold may fall in mid-recovery, and what is out does not follow at once; nor does the window of
+  // another algorithm, which an application has changed for this one, before the next ACK.
+  const bool is_set = now.cwnd != seen.cwnd && now.congestion == seen.congestion;
+  if (comparable && is_set && now.most != 0 && tcb.cwnd > std::max(now.most, seen.most))
     ledger.fail("I7 in recovery a window of " + std::to_string(tcb.cwnd) + " and not at most " +
                 std::to_string(std::max(now.most, seen.most)));
   const std::uint32_t most = std::max(now.most, seen.most);
