@@ -78,6 +78,7 @@ struct alignas(64) Flight : IdleNode {
   Seq recover;                // snd_nxt when recovery began (RFC 6582, 6675)
   Seq fack;                   // highest number that was SACKed or acknowledged (RFC 8985 RACK.fack)
   std::uint32_t recover_flight = 0, prr_delivered = 0, prr_out = 0;  // RFC 6937
+  std::uint32_t prr_duplicates = 0;  // without SACK: what duplicate ACKs have told of and no ACK has covered yet
   std::uint32_t cwnd_acked = 0;  // bytes towards the next increase (RFC 3465)
   // What Tcb::rtx_deadline is the earliest applicable of; `alarm` says of which.
   Time rto_deadline = Time::max();      // RFC 6298

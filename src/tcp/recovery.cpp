@@ -40,6 +40,7 @@ void enter_fast_recovery(Context& cx, Tcb& tcb, Flight& flight, const Delivery& 
   flight.recover = tcb.snd_nxt;
   flight.recover_flight = distance(tcb.snd_una, tcb.snd_nxt) + d.acked;
   flight.prr_delivered = flight.prr_out = 0;
+  flight.prr_duplicates = tcb.dup_acks != 0 ? (tcb.dup_acks - 1u) * tcb.snd_mss : 0;  // the last one counts in recovery
   flight.cwnd_acked = 0;
   flight.send_one = true;
   flight.tlp_out = false;
@@ -131,6 +132,22 @@ std::uint32_t opening_bytes(const Tcb& tcb, const Delivery& d, const AckArrival&
   return was == Recovery::timeout ? std::min<std::uint32_t>(d.acked, tcb.snd_mss) : 0;
 }
 
+/// RFC 6937 section 2, DeliveredData. Without SACK each duplicate ACK stands for a segment, and what is acknowledged after
+/// that does not count again: the sum is how far it went.
+std::uint32_t delivered_data(const Tcb& tcb, Flight& flight, const Delivery& d, const AckArrival& arrival) {
+  if (has(tcb, sack_enabled)) return d.bytes;
+  if (arrival.duplicate) {
+    flight.prr_duplicates += tcb.snd_mss;
+    return tcb.snd_mss;
+  }
+  const std::uint64_t told = std::uint64_t{arrival.told} * tcb.snd_mss;
+  const auto again = static_cast<std::uint32_t>(std::min<std::uint64_t>(flight.prr_duplicates, told));
+  flight.prr_duplicates -= again;
+  if (again <= d.bytes) return d.bytes - again;
+  flight.prr_delivered -= std::min(flight.prr_delivered, again - d.bytes);  // they were smaller
+  return 0;
+}
+
 // MUST-19: slow start and congestion avoidance, by the algorithm that was chosen.
 void move_window(Context& cx, Tcb& tcb, Flight& flight, const Delivery& d, const AckArrival& arrival, std::uint32_t lost,
                  const RateSample& rate, Recovery was) {
@@ -154,9 +171,7 @@ void move_window(Context& cx, Tcb& tcb, Flight& flight, const Delivery& d, const
     if (d.bytes != 0 || lost != 0) ops.on_ack(cx, tcb, flight, event);
     tcb.cwnd = std::clamp<std::uint32_t>(tcb.cwnd, tcb.snd_mss, max_window);
   } else if (d.bytes != 0 || arrival.duplicate) {
-    // Without SACK each duplicate ACK stands for a segment (RFC 6937 section 3).
-    const std::uint32_t delivered = has(tcb, sack_enabled) || !arrival.duplicate ? d.bytes : tcb.snd_mss;
-    reduce_in_proportion(tcb, flight, delivered, d.acked != 0);
+    reduce_in_proportion(tcb, flight, delivered_data(tcb, flight, d, arrival), d.acked != 0);
   }
 }
 
@@ -233,8 +248,8 @@ void on_reordering_timeout(Context& cx, Tcb& tcb, Flight& flight) {
   rack_detect(cx, tcb, flight);
   if (tcb.recovery == Recovery::open && is_congestion(cx, tcb, flight)) enter_fast_recovery(cx, tcb, flight, Delivery{});
   if (tcb.recovery == Recovery::fast && !congestion(tcb).models) {
-    // Nothing arrived; but what was found is to leave, and later copies wait for ACKs again.
-    reduce_in_proportion(tcb, flight, tcb.snd_mss, false);
+    // Nothing was delivered. Below the threshold a segment of what was found may leave, above it ACKs will let it.
+    reduce_in_proportion(tcb, flight, 0, true);
   }
   set_alarm(cx, tcb, flight);
 }

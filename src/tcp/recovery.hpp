@@ -12,6 +12,7 @@ namespace handfast::tcp {
 /// One ACK, beside what deliver_ack() found in it.
 struct AckArrival {
   Seq prior_una;           ///< snd_una before it; it has moved by now
+  std::uint32_t told = 0;  ///< segments that it covers, but for the first: without SACK duplicate ACKs have told of them
   bool duplicate = false;  ///< in RFC 5681's sense
   bool ece = false;
   bool reduced = false;    ///< ... and the window has fallen for it: this ACK does not raise it again

@@ -266,18 +266,18 @@ bool is_duplicate_ack(const Arrival& a) {
          (std::uint32_t{a.segment.window} << tcb.snd_wscale) == tcb.snd_wnd && tcb.snd_wnd != 0;
 }
 
-/// dup_acks stand for segments that have left the network where there is no SACK: those that are acknowledged now do
-/// not count any more.
-void settle_duplicates(Tcb& tcb, std::uint32_t acked) {
-  const std::uint32_t segments = acked / std::max<std::uint32_t>(tcb.snd_mss, 1);
-  const bool partial = tcb.recovery == Recovery::fast && !has(tcb, sack_enabled) && segments != 0;
-  tcb.dup_acks = partial ? static_cast<std::uint8_t>(tcb.dup_acks - std::min<std::uint32_t>(tcb.dup_acks, segments - 1)) : std::uint8_t{0};
+/// dup_acks stand for segments that have left the network where there is no SACK: those that are acknowledged now, behind
+/// the one that was missing, do not count any more.
+void settle_duplicates(Tcb& tcb, std::uint32_t told) {
+  const bool partial = tcb.recovery == Recovery::fast && !has(tcb, sack_enabled);
+  tcb.dup_acks = partial ? static_cast<std::uint8_t>(tcb.dup_acks - std::min<std::uint32_t>(tcb.dup_acks, told)) : std::uint8_t{0};
 }
 
 /// rfc5681 3.2, on step 4: in recovery no more segments have left the network than were in it, whatever a receiver says
 /// that wants to be sent to faster.
 bool are_duplicates_used_up(const Tcb& tcb, const Flight& flight) {
-  return tcb.recovery == Recovery::fast && !has(tcb, sack_enabled) && tcb.dup_acks * std::uint32_t{tcb.snd_mss} >= flight.recover_flight;
+  return tcb.recovery == Recovery::fast && !has(tcb, sack_enabled) &&
+         std::max(tcb.dup_acks * std::uint32_t{tcb.snd_mss}, flight.prr_duplicates) >= flight.recover_flight;
 }
 
 /// The same with a flight: its records say what has arrived, and recovery what follows.
@@ -291,10 +291,12 @@ void acknowledge_flight(Arrival& a, Seq ack) {
   arrival.has_echo = a.options.has_timestamps;
   arrival.echo = a.options.ts_ecr;
   if (arrival.ece && has(tcb, ecn_on)) arrival.reduced = react_to_ece(a.cx, tcb, flight, ack);
+  const std::uint32_t first = flight.sent.front_number();
   const Delivery delivery = deliver_ack(a.cx, tcb, flight, ack, a.options);
   if (after(ack, tcb.snd_una)) {
     acknowledge(a, ack);
-    settle_duplicates(tcb, delivery.acked);
+    if (const std::uint32_t covered = flight.sent.front_number() - first; covered != 0) arrival.told = covered - 1;
+    settle_duplicates(tcb, arrival.told);
   } else if (arrival.duplicate || delivery.sack_block) {
     if (are_duplicates_used_up(tcb, flight))
       arrival.duplicate = false;

@@ -132,7 +132,8 @@ void keepalive_timeout(Context& cx, Tcb& tcb, Time due) {
   if (!has(tcb, keepalive_on)) return;
   // Answers count also where the interval is longer than the idle time.
   const auto probe_ms = static_cast<std::uint32_t>((due - keepalive_interval(cx, tcb)).time_since_epoch() / 1ms);
-  if (static_cast<std::int32_t>(tcb.heard_ms - probe_ms) >= 0) tcb.keepalive_sent = 0;
+  // By age: what was heard more than 2^31 ms ago is not yet to come.
+  if (cx.now_ms - tcb.heard_ms <= cx.now_ms - probe_ms) tcb.keepalive_sent = 0;
   if (since_ms(cx, tcb.heard_ms) < keepalive_idle(cx, tcb)) {
     tcb.keepalive_sent = 0;
     start_keepalive_timer(cx, tcb);  // heard meanwhile

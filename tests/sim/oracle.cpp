@@ -6,6 +6,7 @@
 #include <cstdio>
 
 #include "shard/shard.hpp"
+#include "tcp/congestion.hpp"
 #include "tcp/invariants.hpp"
 
 namespace handfast::sim {
@@ -45,6 +46,18 @@ bool may_become(State from, State to) {
   return reachable[static_cast<std::size_t>(from)][static_cast<std::size_t>(to)];
 }
 
+/// RFC 6937 section 3: what leaves is bounded by what is delivered while more is out than the threshold, and
+/// by the threshold then: a window is never more than was out when the loss was found, or the threshold, and
+/// the segment that is sent again whatever the window says. Without SACK a duplicate ACK stands for a full
+/// segment (section 2), so that this holds where segments are full. 0: not in fast recovery, or that cannot
+/// be said.
+std::uint32_t most_in_recovery(const tcp::Tcb& tcb) {
+  if (tcb.flight == nullptr || tcb.recovery != tcp::Recovery::fast || tcp::congestion(tcb).models) return 0;
+  const std::uint32_t full = (tcb.flight->sent.size() - 1) * tcb.snd_mss;
+  if (!has(tcb, tcp::sack_enabled) && distance(tcb.snd_una, tcb.snd_nxt) < full) return 0;
+  return std::max(tcb.ssthresh, tcb.flight->recover_flight) + tcb.snd_mss;
+}
+
 }  // namespace
 
 std::array<std::array<std::uint64_t, state_count>, state_count>& seen_transitions() {
@@ -68,11 +81,17 @@ void InsideOracle::check_progress(const tcp::Tcb& tcb, Seen& seen, Ledger& ledge
   std::uint32_t pipe = flight != nullptr ? out - flight->sacked - flight->lost + flight->resent : out;
   // rfc5681 3.2 (4): without SACK each duplicate ACK says that one more has left the network.
   if (!has(tcb, tcp::sack_enabled)) pipe -= std::min(pipe, std::uint32_t{tcb.dup_acks} * tcb.snd_mss);
-  const Seen now{tcb.generation,    tcb.rcv_nxt.raw(),
-                 tcb.rcv_adv.raw(), tcb.snd_una.raw(),
-                 tcb.snd_nxt.raw(), pipe,
-                 tcb.cwnd,          flight != nullptr ? flight->lost : 0,
-                 tcb.state};
+  const Seen now{tcb.generation,
+                 tcb.rcv_nxt.raw(),
+                 tcb.rcv_adv.raw(),
+                 tcb.snd_una.raw(),
+                 tcb.snd_nxt.raw(),
+                 pipe,
+                 tcb.cwnd,
+                 flight != nullptr ? flight->lost : 0,
+                 most_in_recovery(tcb),
+                 tcb.state,
+                 tcb.congestion};
   if (seen.generation != now.generation || seen.state != now.state) {
     const State before = seen.generation == now.generation ? seen.state : State::closed;
     ++seen_transitions()[static_cast<std::size_t>(before)][static_cast<std::size_t>(now.state)];
@@ -97,7 +116,15 @@ void InsideOracle::check_progress(const tcp::Tcb& tcb, Seen& seen, Ledger& ledge
         !has(tcb, tcp::probe_out))
       ledger.fail("I7 " + std::to_string(pipe) + " bytes in flight with a window of " + std::to_string(room));
   }
+  // The threshold may fall in mid-recovery, and what is out does not follow at once; nor does the window of
+  // another algorithm, which an application has changed for this one, before the next ACK.
+  const bool is_set = now.cwnd != seen.cwnd && now.congestion == seen.congestion;
+  if (comparable && is_set && now.most != 0 && tcb.cwnd > std::max(now.most, seen.most))
+    ledger.fail("I7 in recovery a window of " + std::to_string(tcb.cwnd) + " and not at most " +
+                std::to_string(std::max(now.most, seen.most)));
+  const std::uint32_t most = std::max(now.most, seen.most);
   seen = now;
+  if (now.most != 0) seen.most = most;
 }
 
 /// I16: 2MSL, unless a newer SYN took the entry over, the table was full, or (where it may) a RST ended it.

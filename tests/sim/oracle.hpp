@@ -28,8 +28,9 @@ class InsideOracle {
  private:
   struct Seen {
     std::uint32_t generation = 0, rcv_nxt = 0, rcv_adv = 0, snd_una = 0, snd_nxt = 0, pipe = 0, cwnd = 0,
-                  lost = 0;
+                  lost = 0, most = 0;  ///< cwnd in fast recovery
     State state = State::closed;
+    CongestionControl congestion{};
   };
   struct Waiting {
     std::uint32_t generation = 0;

@@ -115,8 +115,8 @@ CoreConfig draw_end(const Plan& plan, unsigned i, Rng& rng, std::uint16_t mtu) {
   limits.connections = 64;
   limits.half_open = 32;
   limits.time_wait = 64;
-  limits.buffer_memory = 8 << 20;
-  limits.send_extents = 4096;
+  limits.buffer_memory = plan.orderly ? 32 << 20 : 8 << 20;
+  limits.send_extents = plan.orderly ? 65536 : 4096;  // nobody is to be shed for those
   limits.recovery_blocks = 64;
   limits.neighbours = 16;
   limits.listeners = 4;

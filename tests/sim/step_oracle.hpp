@@ -48,7 +48,8 @@ class StepOracle {
     std::uint32_t rcv_nxt = 0, rcv_adv = 0, ts_recent = 0, last_ack_sent = 0, heard_ms = 0, srtt_us = 0;
     std::uint8_t snd_wscale = 0, dup_acks = 0, backoff = 0, recovery = 0;
     std::vector<Piece> pieces;  // of its flight
-    std::uint64_t resets = 0, refusals = 0, no_memory = 0, frames_in = 0, unsaid = 0, undone = 0, reused = 0;
+    std::uint64_t resets = 0, refusals = 0, no_memory = 0, frames_in = 0, unsaid = 0, undone = 0, reused = 0,
+                  expired = 0;
   };
 
   void look(Core& core);

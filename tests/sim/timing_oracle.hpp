@@ -47,7 +47,7 @@ class TimingOracle {
   };
   /// A connection's block as it was after the last poll.
   struct Seen {
-    std::uint32_t generation = 0, last_ack_sent = 0, snd_una = 0, rcv_adv = 0;
+    std::uint32_t generation = 0, last_ack_sent = 0, snd_una = 0, rcv_adv = 0, rcv_mss = 0;
     std::uint64_t flags = 0;
     State state = State::closed;
     Time opened{}, owed{}, progress{}, in_state{}, shut{};

@@ -213,5 +213,27 @@ TEST(RecoveryRules, retransmission_is_lost_too__ssthresh_falls_twice) {
   EXPECT_GE(t.conn().stats().slow_start_threshold, 2u * 1448);
 }
 
+// rfc6937 3a: what the reordering timer finds is lost, and nothing was delivered: while more is out than the
+// threshold it lets nothing leave but the first segment of a recovery.
+TEST(RecoveryRules, losses_found_by_the_reordering_timer__are_no_deliveries) {
+  CoreConfig config = small_config();
+  config.tcp.initial_window = 20;
+  Trace t{config};
+  with_flight(t, 2);
+  t.peer.ack().ack(1).sack({{nth(1), nth(2)}});
+  t.peer.ack().ack(nth(2));  // reordered: from now on there is a window for that, a quarter of the round trip
+  for (int i = 0; i < 20; ++i) {
+    t.with([](Conn& c) { c.send(std::string(mss, 'f')); });
+    t.advance(1ms);
+  }
+  ASSERT_EQ(sent(t).size(), 20u);
+  t.advance(99ms);
+  t.peer.ack().ack(nth(2)).sack({{nth(21), nth(22)}});
+  EXPECT_TRUE(sent(t).empty());
+  t.advance(14ms);
+  EXPECT_EQ(sent(t), Seqs{nth(2)});
+  EXPECT_GE(flight_of(t).lost, 6 * mss) << "the timer has found more";
+}
+
 }  // namespace
 }  // namespace handfast::test

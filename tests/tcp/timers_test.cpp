@@ -48,6 +48,20 @@ TEST(KeepAlive, defaults__two_hours) {
   t.peer.expect().pure_ack().seq(0);
 }
 
+// MUST-26: however long nothing was heard before the first probe; the clock of a suspended machine jumps as far.
+TEST(KeepAlive, silence_of_a_month__given_up_after_its_probes_all_the_same) {
+  CoreConfig config = quick_keepalive();
+  config.tcp.keepalive = false;
+  Trace t{config};
+  t.listen();
+  t.peer.open();
+  t.expect_nothing_until(26 * 24h);
+  t.with([](Conn& c) { c.set_keepalive(true); });
+  t.advance(1min);
+  EXPECT_EQ(drain(t.peer), 4) << "three probes and an RST";
+  EXPECT_EQ(t.app.reason(), CloseReason::keepalive_timed_out);
+}
+
 // MUST-27, SHLD-12, MAY-5
 TEST(KeepAlive, probe__lies_below_the_window_and_an_answer_starts_it_over) {
   Trace t{quick_keepalive()};
