@@ -465,7 +465,7 @@ void absorb_beyond(Context& cx, Tcb& tcb) {
   auto& beyond = tcb.receive->beyond;
   while (!beyond.empty() && !after(beyond.front().left, tcb.rcv_nxt)) {
     tcb.rcv_nxt = max(tcb.rcv_nxt, beyond.front().right);
-    beyond.trim_below(cx.chunks, tcb.rcv_nxt);
+    beyond.trim_below(cx.receive_chunks, tcb.rcv_nxt);
   }
   if (beyond.empty()) tcb.receive->recent_count = 0;
 }
@@ -484,6 +484,14 @@ bool can_be_shown(const Arrival& a) {
   return a.tcb.receive == nullptr && !has(a.tcb, rx_paused | accept_pending) && a.duplicate.left == a.duplicate.right;
 }
 
+/// What came beyond a gap must not keep what fills it from being taken: where there is no memory for both it is forgotten,
+/// and comes again (rfc2018 8 allows that to who runs out of it).
+void forget_gaps(Arrival& a) {
+  if (a.tcb.receive == nullptr || has(a.tcb, rx_paused | accept_pending) || unread_bytes(a.tcb) != 0) return;
+  count(a.cx, Drop::tcp_no_memory);
+  free_receive_buffer(a.cx, a.tcb);
+}
+
 void in_order_text(Arrival& a) {
   Context& cx = a.cx;
   Tcb& tcb = a.tcb;
@@ -491,6 +499,7 @@ void in_order_text(Arrival& a) {
   // Who has a buffer needs no other: with all of them in use for gaps, nothing but this fills one.
   if (!(tcb.receive != nullptr ? has_chunks_for(cx, length) : has_memory_for(cx, length))) [[unlikely]] {
     a.fin = false;  // it could not be taken back, and comes again
+    forget_gaps(a);
     if (!can_be_shown(a)) {
       a.verdict.drop = Drop::tcp_no_memory;
       return;
@@ -503,7 +512,7 @@ void in_order_text(Arrival& a) {
     a.verdict.data_length = length;
     tcb.rcv_nxt += length;
   } else {
-    if (!tcb.receive->put(cx.chunks, tcb.rcv_nxt, tcb.rcv_nxt, a.data)) {
+    if (!tcb.receive->put(cx.receive_chunks, tcb.rcv_nxt, tcb.rcv_nxt, a.data)) {
       a.verdict.drop = Drop::tcp_no_memory;
       a.fin = false;
       return;
@@ -555,12 +564,14 @@ void out_of_order_text(Arrival& a) {
   mark_dirty(cx, tcb);
   const bool had_buffer = tcb.receive != nullptr;
   // Half of the memory, buffers too, is kept for what is in order: it must go on even when all that came beyond gaps fills
-  // the rest.
-  const bool scarce = cx.chunks.in_use() + chunks_for(a.data.size()) > cx.chunks.capacity() / 2 ||
+  // the rest. Where memory is little, room for one more segment.
+  const std::uint32_t needed = chunks_for(a.data.size());
+  const bool scarce = cx.chunks.in_use() + needed > cx.chunks.capacity() / 2 ||
+                      !cx.receive_chunks.has(needed + chunks_for(cx.local_mss)) ||
                       (!had_buffer && cx.receive_buffers.in_use() >= cx.receive_buffers.capacity() / 2);
   if (scarce || receive_buffer_of(cx, tcb, tcb.rcv_nxt) == nullptr) {
     a.verdict.drop = Drop::tcp_no_memory;
-  } else if (!tcb.receive->put(cx.chunks, tcb.rcv_nxt, a.seq, a.data)) {
+  } else if (!tcb.receive->put(cx.receive_chunks, tcb.rcv_nxt, a.seq, a.data)) {
     a.verdict.drop = Drop::tcp_out_of_order_full;
     if (!had_buffer) free_receive_buffer(cx, tcb);
   } else if (a.fin) {
@@ -622,7 +633,7 @@ void process_fin(Arrival& a) {
   if (has(tcb, fin_received)) return;
   // Nothing comes after a FIN: what a peer has sent beyond it will never be read.
   if (tcb.receive != nullptr && !tcb.receive->beyond.empty()) {
-    tcb.receive->forget_beyond(cx.chunks, tcb.rcv_nxt);
+    tcb.receive->forget_beyond(cx.receive_chunks, tcb.rcv_nxt);
     if (unread_bytes(tcb) == 0) free_receive_buffer(cx, tcb);
   }
   tcb.rcv_nxt += 1;
@@ -815,7 +826,7 @@ bool store_unread(Context& cx, Tcb& tcb, std::span<const std::byte> bytes) {
   const Seq at = text_end(tcb) - static_cast<std::uint32_t>(bytes.size());
   ReceiveBuffer* buffer = receive_buffer_of(cx, tcb, at);
   if (buffer == nullptr) return false;
-  if (buffer->put(cx.chunks, at, at, bytes)) return true;
+  if (buffer->put(cx.receive_chunks, at, at, bytes)) return true;
   if (buffer->beyond.empty()) free_receive_buffer(cx, tcb);  // there was none
   return false;
 }

@@ -48,7 +48,7 @@ Verdict segment_arrives(Context& cx, Tcb& tcb, const wire::Segment& segment);
 
 /// Memory for `length` bytes that may have to wait: accepted bytes must never be lost for want of a place.
 [[nodiscard]] inline bool has_chunks_for(const Context& cx, std::uint32_t length) {
-  return cx.chunks.capacity() - cx.chunks.in_use() >= chunks_for(length);
+  return cx.receive_chunks.has(chunks_for(length));
 }
 /// And a buffer for a connection that has none.
 [[nodiscard]] inline bool has_memory_for(const Context& cx, std::uint32_t length) {
