@@ -230,7 +230,10 @@ void acknowledge(Arrival& a, Seq ack) {
   Context& cx = a.cx;
   Tcb& tcb = a.tcb;
   std::uint32_t bytes = distance(tcb.snd_una, ack);
-  if (tcb.backoff != 0) {
+  // A probe's byte that is taken while the window stays shut opens nothing: probes go on at growing distances (SHLD-30), and
+  // who holds memory in this way is known for it.
+  const bool still_shut = has(tcb, probe_out) && a.segment.window == 0;
+  if (tcb.backoff != 0 && !still_shut) {
     // Karn's second half (rfc1122 4.2.3.1): the RTO stays backed off until something is measured. A SYN's is (5.7) below.
     if (has(tcb, syn_acked)) tcb.rto_us = static_cast<std::uint32_t>(current_rto(cx, tcb) / 1us);
     tcb.backoff = 0;
@@ -324,6 +327,7 @@ void update_window(Arrival& a, bool is_news) {
   tcb.max_snd_wnd = std::max(tcb.max_snd_wnd, window);
   tcb.snd_wl1 = max(tcb.snd_wl1, seq);
   tcb.snd_wl2 = ack;
+  if (has_opened && tcb.snd_una == tcb.snd_nxt) tcb.backoff = 0;  // it counted probes
   // Where the window was open all along, the timer is the override of something small: it goes on.
   if (!has(tcb, persist) || !has_opened) return;
   clear(tcb, persist);
