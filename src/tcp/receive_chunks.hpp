@@ -41,11 +41,9 @@ class ReceiveChunks {
     --in_use_;
     all_.free(chunk);
   }
-  /// That the next n can be had. As long as all that is in use leaves room in the share, one look says so.
-  [[nodiscard]] bool has(std::uint32_t n) const {
-    if (all_.in_use() + n <= most_) [[likely]] return true;
-    return in_use_ + n <= most_ && all_.in_use() + n <= all_.capacity();
-  }
+  /// That the next n can be had.
+  [[nodiscard]] bool has(std::uint32_t n) const { return in_use_ + n <= most_ && all_.in_use() + n <= all_.capacity(); }
+  [[nodiscard]] std::uint32_t most() const { return most_; }
   [[nodiscard]] std::uint32_t in_use() const { return in_use_; }
 
  private:

@@ -14,10 +14,12 @@ namespace handfast::test {
 namespace {
 
 struct Echoes {
-  Echoes(std::uint32_t chunks, std::uint16_t mtu, LinkRules link = {}, bool both = false)
+  Echoes(std::uint32_t chunks, std::uint16_t mtu, LinkRules link = {}, bool both = false, std::uint32_t others = 0)
       : pair(test_seed() + chunks, link, [&, made = 0](CoreConfig& c) mutable {
           c.link.mtu = mtu;
-          if (made++ == 1 || both) c.limits.buffer_memory = std::uint64_t{chunks} * 2048;
+          if (made++ != 1 && !both) return;
+          c.limits.buffer_memory = std::uint64_t{chunks} * 2048;
+          if (others != 0) c.limits.send_extents = c.limits.recovery_blocks = others;
         }) {
     EXPECT_TRUE(pair.core(1).listen_with({any, 80}, *pair.core(1).add_handler_ref(server)));
     self = *pair.core(0).add_handler_ref(client);
@@ -71,6 +73,14 @@ TEST(LittleMemory, both_ends_have_the_least__all_finish) {
     SCOPED_TRACE(chunks);
     Echoes echoes{chunks, 1500, link, true};
     echoes.expect_all_finish(20, 30'000);
+  }
+}
+
+TEST(LittleMemory, the_least_of_descriptors_and_recovery_blocks_as_well__all_finish) {
+  for (const std::uint32_t others : {1u, 2u, 5u}) {
+    SCOPED_TRACE(others);
+    Echoes echoes{32, 1500, {}, false, others};
+    echoes.expect_all_finish(8, 20'000);
   }
 }
 
