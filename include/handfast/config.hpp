@@ -147,7 +147,8 @@ struct Limits {
   std::uint32_t half_open = 16384;
   /// TIME-WAIT entries (64 bytes each); when full the oldest goes, counted.
   std::uint32_t time_wait = 65536;
-  /// Buffers of 2 KiB for what send() copies and what waits to be read; bytes in all.
+  /// Buffers of 2 KiB for what send() copies and what waits to be read; bytes in all; 64 KiB..4 TiB. An eighth of them
+  /// and 16 more are never taken by what waits to be read.
   std::uint64_t buffer_memory = 64ull << 20;
   /// Descriptors of queued data (64 bytes each): one for each send_static, send_ref or 2 KiB copied.
   std::uint32_t send_extents = 65536;

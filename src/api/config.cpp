@@ -3,6 +3,7 @@
 #include "handfast/config.hpp"
 
 #include "tcp/receive_buffer.hpp"
+#include "tcp/receive_chunks.hpp"
 
 namespace handfast {
 namespace {
@@ -65,8 +66,13 @@ void check_tcp(Checker& check, const TcpConfig& tcp, const LinkConfig& link) {
   check.range("tcp.first_ephemeral_port", tcp.first_ephemeral_port, Port{1}, tcp.last_ephemeral_port);
 }
 
+constexpr std::uint16_t largest_mtu = 9216;
+// The least memory has room for a frame to be kept, and for one to be sent as well.
+static_assert(tcp::chunks_for(largest_mtu) <= tcp::most_for_receiving(tcp::least_chunks));
+static_assert(tcp::chunks_for(largest_mtu) <= tcp::receive_reserve);
+
 void check_link(Checker& check, const LinkConfig& link) {
-  check.range("link.mtu", link.mtu, std::uint16_t{576}, std::uint16_t{9216});
+  check.range("link.mtu", link.mtu, std::uint16_t{576}, largest_mtu);
   check.range("link.address.length", link.address.length, std::uint8_t{1}, std::uint8_t{32});
   check.range("link.address_count", link.address_count, 1u, 65536u);
   const Ipv4Address first = link.address.address;
@@ -93,7 +99,7 @@ void check_limits(Checker& check, const Limits& limits) {
   check.range("limits.state_bytes", limits.state_bytes, 0u, 4096u);
   check.range("limits.somaxconn", limits.somaxconn, 1u, most);
   check.range("limits.posts", limits.posts, 1u, 1u << 20);
-  check.range("limits.buffer_memory", limits.buffer_memory, std::uint64_t{64} << 10, std::uint64_t{1} << 42);
+  check.range("limits.buffer_memory", limits.buffer_memory, std::uint64_t{tcp::least_chunks} * tcp::chunk_bytes, std::uint64_t{1} << 42);
   check.range("limits.send_extents", limits.send_extents, 1u, most);
   check.range("limits.paths", limits.paths, 0u, most);
   check.range("limits.path_searches", limits.path_searches, 0u, most);

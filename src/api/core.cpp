@@ -28,7 +28,7 @@ std::optional<Conn> Core::find(ConnId id) {
 
 TxBuf Core::allocate() {
   TxBuf buffer;
-  if (tcp::Chunk* chunk = shard_->tcp().chunks.allocate()) {
+  if (tcp::Chunk* chunk = tcp::allocate_to_send(shard_->tcp())) {
     buffer.room_ = chunk->bytes;
     buffer.chunk_ = chunk;
     buffer.shard_ = shard_;

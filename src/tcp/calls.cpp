@@ -46,10 +46,6 @@ void fill(Extent& extent, std::span<const std::byte> bytes, Ownership ownership,
   extent.release = release;
 }
 
-/// Chunks that sending leaves to what is received: a callback that queues all it can must not take the place of the
-/// bytes that it is being shown, which are accepted already. The largest frame takes nine.
-constexpr std::uint32_t receive_reserve = 16;
-
 /// It asked for memory that others hold: no ACK of its own may ever come to wake it.
 void note_starved(Context& cx, Tcb& tcb) {
   if (has(tcb, starved)) return;
@@ -109,6 +105,10 @@ Tcb* open_active(Context& cx, const FlowKey& key, std::uint64_t hash, std::uint1
 
 bool has_send_memory(const Context& cx) {
   return cx.chunks.capacity() - cx.chunks.in_use() > receive_reserve && cx.extents.in_use() < cx.extents.capacity();
+}
+
+Chunk* allocate_to_send(Context& cx) {
+  return cx.chunks.capacity() - cx.chunks.in_use() > receive_reserve ? cx.chunks.allocate() : nullptr;
 }
 
 std::uint32_t writable(const Context& cx, const Tcb& tcb) {
@@ -177,7 +177,7 @@ std::size_t send_in_place(Context& cx, Tcb& tcb, std::span<const std::byte> byte
 
 void consume(Context& cx, Tcb& tcb, std::uint32_t n) {
   if (tcb.receive == nullptr || n == 0) return;
-  tcb.receive->consume(cx.chunks, n);
+  tcb.receive->consume(cx.receive_chunks, n);
   const bool has_gap = !tcb.receive->beyond.empty() || (tcb.receive->fin_known && !has(tcb, fin_received));
   if (unread_bytes(tcb) == 0 && !has_gap) free_receive_buffer(cx, tcb);
   // A window update, once it is worth one (MUST-39): window_field() decides how much is said.

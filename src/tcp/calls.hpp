@@ -13,6 +13,8 @@ namespace handfast::tcp {
 
 /// Is there memory to copy into and to describe what is sent? Keeps what is for receiving out of it.
 [[nodiscard]] bool has_send_memory(const Context& cx);
+/// A chunk of those that sending may take, or nullptr.
+[[nodiscard]] Chunk* allocate_to_send(Context& cx);
 
 /// Bytes that SEND takes now; 0 where the state takes none.
 [[nodiscard]] std::uint32_t writable(const Context& cx, const Tcb& tcb);

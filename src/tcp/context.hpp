@@ -130,6 +130,7 @@ struct Context {
   FastOpenCache fast_open_cache;
 
   ChunkPool chunks;
+  ReceiveChunks receive_chunks;         // what receive_buffers stand in
   ds::ObjectPool<Extent> extents;
   ds::ObjectPool<ReceiveBuffer> receive_buffers;
   ds::ObjectPool<Flight> flights;

@@ -74,6 +74,7 @@ Context::Context(const CoreConfig& c, Time start)
       listeners(c.limits.listeners),
       fast_open_cache(c.limits.fast_open_servers, secrets.fast_open),
       chunks(static_cast<std::uint32_t>(c.limits.buffer_memory / chunk_bytes)),
+      receive_chunks(chunks, most_for_receiving(chunks.capacity())),
       extents(c.limits.send_extents),
       receive_buffers(c.limits.recovery_blocks),
       flights(c.limits.recovery_blocks),
@@ -129,7 +130,7 @@ void free_send_queue(Context& cx, Tcb& tcb) {
 
 void free_receive_buffer(Context& cx, Tcb& tcb) {
   if (tcb.receive == nullptr) return;
-  tcb.receive->clear(cx.chunks);
+  tcb.receive->clear(cx.receive_chunks);
   cx.receive_buffers.free(tcb.receive);
   tcb.receive = nullptr;
 }

@@ -22,7 +22,7 @@ struct Directory {
 
 Directory& directory(Chunk* chunk) { return *reinterpret_cast<Directory*>(chunk->bytes.data()); }
 
-Chunk* new_directory(ChunkPool& pool) {
+Chunk* new_directory(ReceiveChunks& pool) {
   Chunk* chunk = pool.allocate();
   if (chunk != nullptr) std::memset(chunk->bytes.data(), 0, chunk_bytes);
   return chunk;
@@ -42,7 +42,7 @@ Chunk* ReceiveBuffer::find(Seq at) const {
   return inner == nullptr ? nullptr : directory(inner).entries[slot_of(at)];
 }
 
-Chunk* ReceiveBuffer::find_or_add(ChunkPool& pool, Seq at) {
+Chunk* ReceiveBuffer::find_or_add(ReceiveChunks& pool, Seq at) {
   Chunk*& middle = tops[top_slot_of(at)];
   if (middle == nullptr && (middle = new_directory(pool)) == nullptr) return nullptr;
   Chunk*& inner = directory(middle).entries[middle_slot_of(at)];
@@ -52,7 +52,7 @@ Chunk* ReceiveBuffer::find_or_add(ChunkPool& pool, Seq at) {
   return chunk;
 }
 
-void ReceiveBuffer::drop(ChunkPool& pool, Seq at) {
+void ReceiveBuffer::drop(ReceiveChunks& pool, Seq at) {
   Chunk*& middle = tops[top_slot_of(at)];
   if (middle == nullptr) return;
   Chunk*& inner = directory(middle).entries[middle_slot_of(at)];
@@ -82,7 +82,7 @@ void ReceiveBuffer::copy(Seq at, std::span<const std::byte> bytes) {
   }
 }
 
-bool ReceiveBuffer::put(ChunkPool& pool, Seq rcv_nxt, Seq at, std::span<const std::byte> bytes) {
+bool ReceiveBuffer::put(ReceiveChunks& pool, Seq rcv_nxt, Seq at, std::span<const std::byte> bytes) {
   const auto length = static_cast<std::uint32_t>(bytes.size());
   const Seq end = at + length;
   const bool in_order = at == rcv_nxt;
@@ -145,7 +145,7 @@ void ReceiveBuffer::read(std::uint32_t n, std::span<std::byte> to) const {
   }
 }
 
-void ReceiveBuffer::consume(ChunkPool& pool, std::uint32_t n) {
+void ReceiveBuffer::consume(ReceiveChunks& pool, std::uint32_t n) {
   const Seq end = unread + n;
   while (offset_of(unread) + distance(unread, end) >= chunk_bytes) {
     drop(pool, unread);
@@ -154,7 +154,7 @@ void ReceiveBuffer::consume(ChunkPool& pool, std::uint32_t n) {
   unread = end;
 }
 
-void ReceiveBuffer::forget_beyond(ChunkPool& pool, Seq end) {
+void ReceiveBuffer::forget_beyond(ReceiveChunks& pool, Seq end) {
   Seq edge = end;
   beyond.for_each([&](const ds::Range& range) {
     edge = range.right;
@@ -175,7 +175,7 @@ void ReceiveBuffer::forget_beyond(ChunkPool& pool, Seq end) {
   }
 }
 
-void ReceiveBuffer::clear(ChunkPool& pool) {
+void ReceiveBuffer::clear(ReceiveChunks& pool) {
   for (Chunk*& middle : tops) {
     if (middle == nullptr) continue;
     for (Chunk* inner : directory(middle).entries) {

@@ -14,11 +14,10 @@
 #include "base/seq.hpp"
 #include "ds/large_range_set.hpp"
 #include "ds/slab.hpp"
-#include "tcp/chunk_queue.hpp"
 #include "tcp/memory.hpp"
+#include "tcp/receive_chunks.hpp"
 
 namespace handfast::tcp {
-
 
 /// Most ranges beyond gaps that are kept; a segment that would need one more is dropped (sec C9). A window of 64 MiB
 /// with every tenth segment lost has half as many.
@@ -36,7 +35,7 @@ inline constexpr std::uint32_t max_receive_buffer = 1u << 30;
 }
 
 struct ReceiveBuffer {
-  using Ranges = ds::LargeRangeSet<ChunkPool, few_out_of_order_ranges, max_out_of_order_ranges>;
+  using Ranges = ds::LargeRangeSet<ReceiveChunks, few_out_of_order_ranges, max_out_of_order_ranges>;
   static constexpr unsigned top_slots = 32;
   static constexpr unsigned max_recent = 8;
 
@@ -51,17 +50,17 @@ struct ReceiveBuffer {
 
   /// Copies bytes to their places; parts in [rcv_nxt, ...) that are here already keep their first content.
   /// False, and nothing changed, when the pool or the ranges are used up.
-  [[nodiscard]] bool put(ChunkPool& pool, Seq rcv_nxt, Seq at, std::span<const std::byte> bytes);
+  [[nodiscard]] bool put(ReceiveChunks& pool, Seq rcv_nxt, Seq at, std::span<const std::byte> bytes);
   /// The first contiguous run of [unread, limit), at most up to the end of its chunk.
   [[nodiscard]] std::span<const std::byte> front(Seq limit) const;
   /// Copies the first n unread bytes, across chunks.
   void read(std::uint32_t n, std::span<std::byte> to) const;
   /// Takes n bytes off the front and returns chunks that are done with.
-  void consume(ChunkPool& pool, std::uint32_t n);
+  void consume(ReceiveChunks& pool, std::uint32_t n);
   /// Everything beyond the first gap is forgotten, and its chunks given back: nothing of the stream comes after `end`.
-  void forget_beyond(ChunkPool& pool, Seq end);
+  void forget_beyond(ReceiveChunks& pool, Seq end);
   /// All chunks back to the pool.
-  void clear(ChunkPool& pool);
+  void clear(ReceiveChunks& pool);
   /// The ranges to report by SACK (rfc2018 4): first the one with the segment that came last, then those most recently
   /// reported first, then any other. Returns how many were written.
   unsigned blocks_to_report(std::span<ds::Range> out) const;
@@ -69,8 +68,8 @@ struct ReceiveBuffer {
  private:
   void note_arrival(Seq at);
   [[nodiscard]] Chunk* find(Seq at) const;
-  [[nodiscard]] Chunk* find_or_add(ChunkPool& pool, Seq at);
-  void drop(ChunkPool& pool, Seq at);
+  [[nodiscard]] Chunk* find_or_add(ReceiveChunks& pool, Seq at);
+  void drop(ReceiveChunks& pool, Seq at);
   void copy(Seq at, std::span<const std::byte> bytes);
 };
 

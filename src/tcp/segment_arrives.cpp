@@ -230,7 +230,10 @@ void acknowledge(Arrival& a, Seq ack) {
   Context& cx = a.cx;
   Tcb& tcb = a.tcb;
   std::uint32_t bytes = distance(tcb.snd_una, ack);
-  if (tcb.backoff != 0) {
+  // A probe's byte that is taken while the window stays shut opens nothing: probes go on at growing distances (SHLD-30), and
+  // who holds memory in this way is known for it.
+  const bool still_shut = has(tcb, probe_out) && a.segment.window == 0;
+  if (tcb.backoff != 0 && !still_shut) {
     // Karn's second half (rfc1122 4.2.3.1): the RTO stays backed off until something is measured. A SYN's is (5.7) below.
     if (has(tcb, syn_acked)) tcb.rto_us = static_cast<std::uint32_t>(current_rto(cx, tcb) / 1us);
     tcb.backoff = 0;
@@ -326,6 +329,7 @@ void update_window(Arrival& a, bool is_news) {
   tcb.max_snd_wnd = std::max(tcb.max_snd_wnd, window);
   tcb.snd_wl1 = max(tcb.snd_wl1, seq);
   tcb.snd_wl2 = ack;
+  if (has_opened && tcb.snd_una == tcb.snd_nxt) tcb.backoff = 0;  // it counted probes
   // Where the window was open all along, the timer is the override of something small: it goes on.
   if (!has(tcb, persist) || !has_opened) return;
   clear(tcb, persist);
@@ -467,7 +471,7 @@ void absorb_beyond(Context& cx, Tcb& tcb) {
   auto& beyond = tcb.receive->beyond;
   while (!beyond.empty() && !after(beyond.front().left, tcb.rcv_nxt)) {
     tcb.rcv_nxt = max(tcb.rcv_nxt, beyond.front().right);
-    beyond.trim_below(cx.chunks, tcb.rcv_nxt);
+    beyond.trim_below(cx.receive_chunks, tcb.rcv_nxt);
   }
   if (beyond.empty()) tcb.receive->recent_count = 0;
 }
@@ -486,6 +490,14 @@ bool can_be_shown(const Arrival& a) {
   return a.tcb.receive == nullptr && !has(a.tcb, rx_paused | accept_pending) && a.duplicate.left == a.duplicate.right;
 }
 
+/// What came beyond a gap must not keep what fills it from being taken: where there is no memory for both it is forgotten,
+/// and comes again (rfc2018 8 allows that to who runs out of it).
+void forget_gaps(Arrival& a) {
+  if (a.tcb.receive == nullptr || has(a.tcb, rx_paused | accept_pending) || unread_bytes(a.tcb) != 0) return;
+  count(a.cx, Drop::tcp_no_memory);
+  free_receive_buffer(a.cx, a.tcb);
+}
+
 void in_order_text(Arrival& a) {
   Context& cx = a.cx;
   Tcb& tcb = a.tcb;
@@ -493,6 +505,7 @@ void in_order_text(Arrival& a) {
   // Who has a buffer needs no other: with all of them in use for gaps, nothing but this fills one.
   if (!(tcb.receive != nullptr ? has_chunks_for(cx, length) : has_memory_for(cx, length))) [[unlikely]] {
     a.fin = false;  // it could not be taken back, and comes again
+    forget_gaps(a);
     if (!can_be_shown(a)) {
       a.verdict.drop = Drop::tcp_no_memory;
       return;
@@ -505,7 +518,7 @@ void in_order_text(Arrival& a) {
     a.verdict.data_length = length;
     tcb.rcv_nxt += length;
   } else {
-    if (!tcb.receive->put(cx.chunks, tcb.rcv_nxt, tcb.rcv_nxt, a.data)) {
+    if (!tcb.receive->put(cx.receive_chunks, tcb.rcv_nxt, tcb.rcv_nxt, a.data)) {
       a.verdict.drop = Drop::tcp_no_memory;
       a.fin = false;
       return;
@@ -557,12 +570,14 @@ void out_of_order_text(Arrival& a) {
   mark_dirty(cx, tcb);
   const bool had_buffer = tcb.receive != nullptr;
   // Half of the memory, buffers too, is kept for what is in order: it must go on even when all that came beyond gaps fills
-  // the rest.
-  const bool scarce = cx.chunks.in_use() + chunks_for(a.data.size()) > cx.chunks.capacity() / 2 ||
+  // the rest. Where memory is little, room for one more segment.
+  const std::uint32_t needed = chunks_for(a.data.size());
+  const bool scarce = cx.chunks.in_use() + needed > cx.chunks.capacity() / 2 ||
+                      !cx.receive_chunks.has(needed + chunks_for(cx.local_mss)) ||
                       (!had_buffer && cx.receive_buffers.in_use() >= cx.receive_buffers.capacity() / 2);
   if (scarce || receive_buffer_of(cx, tcb, tcb.rcv_nxt) == nullptr) {
     a.verdict.drop = Drop::tcp_no_memory;
-  } else if (!tcb.receive->put(cx.chunks, tcb.rcv_nxt, a.seq, a.data)) {
+  } else if (!tcb.receive->put(cx.receive_chunks, tcb.rcv_nxt, a.seq, a.data)) {
     a.verdict.drop = Drop::tcp_out_of_order_full;
     if (!had_buffer) free_receive_buffer(cx, tcb);
   } else if (a.fin) {
@@ -624,7 +639,7 @@ void process_fin(Arrival& a) {
   if (has(tcb, fin_received)) return;
   // Nothing comes after a FIN: what a peer has sent beyond it will never be read.
   if (tcb.receive != nullptr && !tcb.receive->beyond.empty()) {
-    tcb.receive->forget_beyond(cx.chunks, tcb.rcv_nxt);
+    tcb.receive->forget_beyond(cx.receive_chunks, tcb.rcv_nxt);
     if (unread_bytes(tcb) == 0) free_receive_buffer(cx, tcb);
   }
   tcb.rcv_nxt += 1;
@@ -817,7 +832,7 @@ bool store_unread(Context& cx, Tcb& tcb, std::span<const std::byte> bytes) {
   const Seq at = text_end(tcb) - static_cast<std::uint32_t>(bytes.size());
   ReceiveBuffer* buffer = receive_buffer_of(cx, tcb, at);
   if (buffer == nullptr) return false;
-  if (buffer->put(cx.chunks, at, at, bytes)) return true;
+  if (buffer->put(cx.receive_chunks, at, at, bytes)) return true;
   if (buffer->beyond.empty()) free_receive_buffer(cx, tcb);  // there was none
   return false;
 }

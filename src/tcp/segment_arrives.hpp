@@ -48,7 +48,9 @@ Verdict segment_arrives(Context& cx, Tcb& tcb, const wire::Segment& segment);
 
 /// Memory for `length` bytes that may have to wait: accepted bytes must never be lost for want of a place.
 [[nodiscard]] inline bool has_chunks_for(const Context& cx, std::uint32_t length) {
-  return cx.chunks.capacity() - cx.chunks.in_use() >= chunks_for(length);
+  const std::uint32_t n = chunks_for(length);
+  if (cx.chunks.in_use() + n <= cx.receive_chunks.most()) [[likely]] return true;  // whoever has them
+  return cx.receive_chunks.has(n);
 }
 /// And a buffer for a connection that has none.
 [[nodiscard]] inline bool has_memory_for(const Context& cx, std::uint32_t length) {

@@ -15,6 +15,9 @@ namespace {
 /// Rounds of the handshake: it opens; and, passive, the peer's ACK.
 constexpr std::size_t opening_rounds = 2;
 
+/// The kernel's shortest timers are of 200 ms.
+constexpr Duration longest_round = 150ms;
+
 /// One program and how far it is. Round 0 starts it, the next ones are the handshake (or nothing), then the
 /// ops.
 class Course {
@@ -59,7 +62,7 @@ class Course {
 
 }  // namespace
 
-std::vector<Steps> run_on_kernel(Wire& wire, const std::vector<Program>& programs, Port first_port) {
+KernelRun run_on_kernel(Wire& wire, const std::vector<Program>& programs, Port first_port) {
   std::vector<std::unique_ptr<KernelSubject>> subjects;
   std::vector<Course> courses;
   std::size_t rounds = 0;
@@ -68,8 +71,10 @@ std::vector<Steps> run_on_kernel(Wire& wire, const std::vector<Program>& program
     courses.emplace_back(programs[i], *subjects.back());
     rounds = std::max(rounds, courses.back().rounds());
   }
+  KernelRun run;
   std::map<Port, std::vector<test::Packet>> inbox;
   for (std::size_t round = 0; round < rounds; ++round) {
+    const auto begin = std::chrono::steady_clock::now();
     for (Course& course : courses) {
       course.act(round);
       wire.read(inbox);  // so that the device's queue stays short
@@ -82,10 +87,10 @@ std::vector<Steps> run_on_kernel(Wire& wire, const std::vector<Program>& program
       inbox[subjects[i]->port()].clear();
       courses[i].observe(round);
     }
+    if (std::chrono::steady_clock::now() - begin > longest_round) run.timely = false;
   }
-  std::vector<Steps> all;
-  for (Course& course : courses) all.push_back(std::move(course.steps));
-  return all;
+  for (Course& course : courses) run.steps.push_back(std::move(course.steps));
+  return run;
 }
 
 Steps run_on_stack(const Program& program) {

@@ -14,9 +14,12 @@ namespace handfast::differential {
 /// The steps of one program: the handshake's first where there is one, then one for each op.
 using Steps = std::vector<Step>;
 
+struct KernelRun {
+  std::vector<Steps> steps;  ///< of each program
+  bool timely = true;        ///< no step took so long that a timer of the kernel may have expired in it
+};
 /// Many programs in step, each on a port of its own from `first_port` on.
-[[nodiscard]] std::vector<Steps> run_on_kernel(Wire& wire, const std::vector<Program>& programs,
-                                               Port first_port);
+[[nodiscard]] KernelRun run_on_kernel(Wire& wire, const std::vector<Program>& programs, Port first_port);
 [[nodiscard]] Steps run_on_stack(const Program& program);
 
 /// The first step in which they differ, for a reason that is not known.

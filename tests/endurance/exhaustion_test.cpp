@@ -30,8 +30,7 @@ const Pool pools[] = {
     {"connections", 1, 8, 1, [](Limits& l, std::uint32_t n) { l.connections = n; }},
     {"half_open", 1, 8, 1, [](Limits& l, std::uint32_t n) { l.half_open = n; }},
     {"time_wait", 1, 8, 1, [](Limits& l, std::uint32_t n) { l.time_wait = n; }},
-    // Not fewer: an echo whose unread bytes take the last of them has no place for the answer that would free them.
-    {"chunks", 72, 100, 1, [](Limits& l, std::uint32_t n) { l.buffer_memory = std::uint64_t{n} * 2048; }},
+    {"chunks", 32, 60, 1, [](Limits& l, std::uint32_t n) { l.buffer_memory = std::uint64_t{n} * 2048; }},
     {"extents", 1, 40, 1, [](Limits& l, std::uint32_t n) { l.send_extents = n; }},
     {"recovery_blocks", 1, 12, 1, [](Limits& l, std::uint32_t n) { l.recovery_blocks = n; }},
     {"path_searches", 0, 8, 1, [](Limits& l, std::uint32_t n) { l.path_searches = n; }},

@@ -201,7 +201,8 @@ void run_large_set(Reader& in, Seq base) {
 constexpr std::uint32_t window = 12 * 1024;
 
 void run_receive_buffer(Reader& in, Seq base) {
-  static tcp::ChunkPool pool{64};
+  static tcp::ChunkPool all{64};
+  static tcp::ReceiveChunks pool{all};
   static std::array<std::byte, window> bytes, out;
   static std::array<bool, window> has;
   has.fill(false);

@@ -11,8 +11,11 @@ import hashlib
 import json
 import os
 import re
+import resource
+import selectors
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -198,6 +201,57 @@ def wrk_keeps_connections(work):
         fail(f"wrk saw errors:\n{out}")
     print(out.splitlines()[-2].strip())
     tap.stop()
+
+
+@scenario()
+def sigterm_in_mid_transfer(work):
+    """Each client has got the beginning of its answer and reads no further; then the server is told to end."""
+    count, size = (10000, 12000) if os.environ.get("HANDFAST_LONG") else (500, 12000)
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    if hard != resource.RLIM_INFINITY and hard < count + 100:
+        skip(f"only {hard} files may be open")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (count + 100, hard))
+    server = serve(work, "http", 80, "--size", str(size), "--backlog", "16384")
+    Tap(work, server, capture=False)
+    got, clients = {}, selectors.EpollSelector()
+    for _ in range(count):
+        client = socket.socket()
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+        client.settimeout(20)
+        client.connect((STACK, 80))
+        client.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        got[client] = 0
+    for client in got:
+        got[client] = len(client.recv(1000))
+        client.setblocking(False)
+        clients.register(client, selectors.EVENT_READ)
+    start = time.monotonic()
+    server.process.send_signal(signal.SIGTERM)
+    whole = cut = resets = 0
+    while clients.get_map() and time.monotonic() < start + 30:
+        for key, _ in clients.select(1):
+            client = key.fileobj
+            try:
+                data = client.recv(65536)
+            except ConnectionResetError:
+                data = None
+            if data:
+                got[client] += len(data)
+                continue
+            clients.unregister(client)
+            resets += data is None
+            # The head comes on top of the body.
+            whole += data is not None and got[client] > size
+            cut += data is not None and got[client] <= size
+    seconds = time.monotonic() - start
+    print(f"of {count}: {whole} whole, {cut} cut short, {resets} reset; over {seconds:.2f} s after SIGTERM")
+    if clients.get_map():
+        fail(f"{len(clients.get_map())} never ended")
+    if cut or whole == 0:
+        fail("answers were cut short by a FIN")
+    if resets and seconds < 2:  # StackConfig::drain_limit
+        fail("connections were reset within the time they have to end")
+    server.finish(15)
 
 
 @scenario("wrk")

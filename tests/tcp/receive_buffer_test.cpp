@@ -20,7 +20,8 @@ std::string text_of(std::span<const std::byte> bytes) {
 }
 
 TEST(ReceiveBuffer, one_gib__no_two_bytes_of_a_window_share_a_place) {
-  ChunkPool pool{64};
+  ChunkPool all{64};
+  ReceiveChunks pool{all};
   const Seq begin{0xf0000123};
   ReceiveBuffer buffer;
   buffer.unread = begin;
@@ -39,7 +40,8 @@ TEST(ReceiveBuffer, one_gib__no_two_bytes_of_a_window_share_a_place) {
 }
 
 TEST(ReceiveBuffer, stream_through_it__holds_what_is_unread_and_no_more) {
-  ChunkPool pool{2000};
+  ChunkPool all{2000};
+  ReceiveChunks pool{all};
   ReceiveBuffer buffer;
   Seq nxt{0u - 3000000};  // across the wrap, and across directories on both levels
   buffer.unread = nxt;
@@ -60,7 +62,8 @@ TEST(ReceiveBuffer, put__takes_no_more_chunks_than_chunks_for_says) {
   const std::string big(65536, 'x');
   for (const std::size_t length : {std::size_t{1}, std::size_t{1460}, std::size_t{9000}, big.size()})
     for (const std::uint32_t before_edge : {0u, 1u, 1000u, 2047u}) {
-      ChunkPool pool{512};
+      ChunkPool all{512};
+      ReceiveChunks pool{all};
       ReceiveBuffer buffer;
       // Where two directories of directories meet, with the set of ranges about to need its first chunks.
       const Seq edge{1u << 27};
@@ -76,7 +79,8 @@ TEST(ReceiveBuffer, put__takes_no_more_chunks_than_chunks_for_says) {
 }
 
 TEST(ReceiveBuffer, ranges_used_up__nothing_is_taken_and_what_joins_still_is) {
-  ChunkPool pool{1000};
+  ChunkPool all{1000};
+  ReceiveChunks pool{all};
   ReceiveBuffer buffer;
   const Seq begin{77};
   buffer.unread = begin;
@@ -91,7 +95,8 @@ TEST(ReceiveBuffer, ranges_used_up__nothing_is_taken_and_what_joins_still_is) {
 }
 
 TEST(ReceiveBuffer, blocks_to_report__latest_first_and_each_range_once) {
-  ChunkPool pool{100};
+  ChunkPool all{100};
+  ReceiveChunks pool{all};
   ReceiveBuffer buffer;
   const Seq begin{0u - 50};
   buffer.unread = begin;

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "shard/shard.hpp"
 #include "support/peer.hpp"
 #include "support/usage.hpp"
 
@@ -327,29 +328,23 @@ TEST(Memory, callback_sends_all_it_can_and_leaves_its_bytes__they_are_kept) {
   drain(t.peer);
 }
 
-TEST(Memory, callback_takes_every_buffer_and_leaves_its_bytes__they_come_again) {
-  CoreConfig config = small_config();
-  config.limits.buffer_memory = 64 << 10;
-  Trace t{config};
-  std::vector<TxBuf> hoard;
-  t.app.data = [&](Conn& c, const RxView&) {
-    for (TxBuf b = c.core().allocate(); b; b = c.core().allocate()) hoard.push_back(std::move(b));
-    return std::size_t{0};
-  };
-  t.listen();
-  t.peer.open();
-  t.peer.ack().data("leave me here");
-  EXPECT_EQ(t.drops(Drop::tcp_no_memory), 1u);
-  t.advance(1s);
-  while (const auto p = t.peer.poll()) EXPECT_EQ(p->ack, t.peer.iss + 1) << "what is not kept is not acknowledged";
-  hoard.clear();
-  t.app.data = nullptr;
-  t.peer.ack().seq(1).data("leave me here");
-  EXPECT_EQ(t.app.received(), "leave me here");
-  drain(t.peer);
-}
+/// All of the shard's memory, the reserves included: what no application can take.
+struct Hoard {
+  explicit Hoard(Core& core) : pool(core.shard().tcp().chunks) {}
+  ~Hoard() { give_back(); }
+  Hoard(const Hoard&) = delete;
+  void take_all() {
+    while (tcp::Chunk* chunk = pool.allocate()) taken.push_back(chunk);
+  }
+  void give_back() {
+    for (tcp::Chunk* chunk : taken) pool.free(chunk);
+    taken.clear();
+  }
+  tcp::ChunkPool& pool;
+  std::vector<tcp::Chunk*> taken;
+};
 
-TEST(Memory, callback_takes_every_buffer_and_leaves_bytes_before_a_fin__connection_ends_and_nothing_else) {
+TEST(Memory, callback_takes_every_buffer_and_leaves_bytes_before_a_fin__they_are_kept) {
   CoreConfig config = small_config();
   config.limits.buffer_memory = 64 << 10;
   Trace t{config};
@@ -361,9 +356,50 @@ TEST(Memory, callback_takes_every_buffer_and_leaves_bytes_before_a_fin__connecti
   t.listen();
   t.peer.open();
   t.peer.ack().data("leave me here").fin();
+  EXPECT_FALSE(t.app.reason());
+  EXPECT_EQ(t.conn().stats().unread, 13u);
+  EXPECT_FALSE(hoard.empty());
+  hoard.clear();
+  drain(t.peer);
+}
+
+TEST(Memory, none_is_left_behind_the_callback_that_leaves_its_bytes__they_come_again) {
+  CoreConfig config = small_config();
+  config.limits.buffer_memory = 64 << 10;
+  Trace t{config};
+  Hoard hoard{t.core()};
+  t.app.data = [&](Conn&, const RxView&) {
+    hoard.take_all();
+    return std::size_t{0};
+  };
+  t.listen();
+  t.peer.open();
+  t.peer.ack().data("leave me here");
+  EXPECT_EQ(t.drops(Drop::tcp_no_memory), 1u);
+  t.advance(1s);
+  while (const auto p = t.peer.poll()) EXPECT_EQ(p->ack, t.peer.iss + 1) << "what is not kept is not acknowledged";
+  hoard.give_back();
+  t.app.data = nullptr;
+  t.peer.ack().seq(1).data("leave me here");
+  EXPECT_EQ(t.app.received(), "leave me here");
+  drain(t.peer);
+}
+
+TEST(Memory, none_is_left_behind_the_callback_that_leaves_bytes_before_a_fin__connection_ends_and_nothing_else) {
+  CoreConfig config = small_config();
+  config.limits.buffer_memory = 64 << 10;
+  Trace t{config};
+  Hoard hoard{t.core()};
+  t.app.data = [&](Conn&, const RxView&) {
+    hoard.take_all();
+    return std::size_t{0};
+  };
+  t.listen();
+  t.peer.open();
+  t.peer.ack().data("leave me here").fin();
   t.peer.expect().rst_ack();
   EXPECT_EQ(t.app.reason(), CloseReason::no_memory);
-  hoard.clear();
+  hoard.give_back();
   EXPECT_EQ(usage_of(t.core()), Usage{});
   t.app.data = nullptr;
   auto other = t.another_peer(31000);
@@ -379,15 +415,15 @@ TEST(Memory, no_receive_memory__in_order_data_for_who_does_not_read_is_dropped_a
   Trace t{config};
   t.listen();
   t.peer.open();
-  std::vector<TxBuf> hoard;
-  for (TxBuf b = t.core().allocate(); b; b = t.core().allocate()) hoard.push_back(std::move(b));
+  Hoard hoard{t.core()};
+  hoard.take_all();
   t.peer.ack().data("shown in its frame");
   EXPECT_EQ(t.app.received(), "shown in its frame");
   t.with([](Conn& c) { c.pause_rx(); });
   t.peer.ack().data("not now");
   EXPECT_EQ(t.app.received(), "shown in its frame");
   EXPECT_EQ(t.drops(Drop::tcp_no_memory), 1u);
-  hoard.clear();
+  hoard.give_back();
   t.with([](Conn& c) { c.resume_rx(); });
   t.peer.ack().seq(19).data("not now");
   EXPECT_EQ(t.app.received(), "shown in its framenot now");

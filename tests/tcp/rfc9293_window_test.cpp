@@ -49,6 +49,29 @@ TEST(ZeroWindow, probes__first_after_the_rto_then_at_doubling_distances) {
     EXPECT_EQ(at[i] - at[i - 1], std::min<Duration>(rto * (1 << i), 60s)) << i;
 }
 
+// SHLD-30. A window that says 0 may stand for a few bytes less than its scale can say: those of the probes are taken.
+TEST(ZeroWindow, probes_bytes_are_taken_and_it_stays_shut__still_at_doubling_distances) {
+  Trace t;
+  t.listen();
+  t.peer.open();
+  t.peer.ack().window(0);
+  const Duration rto = t.conn().stats().rto;
+  t.with([](Conn& c) { c.send("waits for longer than that"); });
+  t.expect_nothing();
+  Duration distance = rto;
+  for (std::uint32_t taken = 1; taken <= 7; ++taken, distance *= 2) {
+    EXPECT_EQ(t.advance_to_frame(90s), distance);
+    t.peer.expect().seq(taken).length(1);
+    t.peer.ack().ack(taken + 1).window(0);
+    t.expect_nothing();
+  }
+  // It opens: all leaves at once, and is sent again after the RTO as it was.
+  t.peer.ack().ack(8).window(65535);
+  t.peer.expect().seq(8).length(19);
+  EXPECT_LT(t.advance_to_frame(90s), rto * 2);
+  t.peer.expect().seq(8).length(19);
+}
+
 // MUST-34, SHLD-15, SHLD-16: five segments are out when the peer says that it takes one and a half.
 TEST(ShrunkWindow, old_data_inside_of_it__is_retransmitted_and_nothing_new_is_sent) {
   Trace t;
