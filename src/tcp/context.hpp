@@ -85,6 +85,8 @@ struct Context {
   }
 
   void note_dirty(std::uint32_t index);
+  /// Of all tables but the rarer half of connections, that most never have.
+  void prefault();
 
   const CoreConfig config;
   const std::uint16_t local_mss;        // what we offer in our SYNs
