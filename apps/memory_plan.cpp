@@ -23,11 +23,6 @@ tl::unexpected<Error> too_many(const std::string& what, std::uint64_t each) {
                               "Give it more --cores, or ask for less"});
 }
 
-/// Buckets of a cache line each, three quarters of whose places are used at most (ds/flow_table.hpp).
-std::uint64_t flow_table_bytes(std::uint64_t flows) {
-  return divided(flows * 4, std::uint64_t{3} * ds::FlowBucket::entries) * sizeof(ds::FlowBucket);
-}
-
 double seconds(Duration d) { return std::chrono::duration<double>(d).count(); }
 
 /// Sizes the tables; an error where one cannot be.
@@ -64,8 +59,7 @@ Expected<MemoryPlan> plan_memory(const StackConfig& config, const PlanWishes& wi
   add("control blocks", l.connections, sizeof(tcp::Tcb));
   add("their rarer half", l.connections, sizeof(tcp::Rare), "only those that bulk, urgent data or keep-alives of their own need");
   add("application's state", l.connections, (l.state_bytes + 7) / 8 * 8, "only if the handlers have a State");
-  plan.rows.push_back({"flow table", flows * cores,
-                       flow_table_bytes(flows) * cores, {}});
+  plan.rows.push_back({"flow table", flows * cores, ds::FlowTable<tcp::KeyOf>::bytes_for(static_cast<std::uint32_t>(flows)) * cores, {}});
   add("lists of work", l.connections, 8 * sizeof(std::uint32_t) + sizeof(ConnId), "as much as one burst had to do");
   add("half-open", l.half_open, sizeof(tcp::HalfOpen), "SYN cookies answer beyond");
   add("TIME-WAIT", l.time_wait, sizeof(tcp::TimeWait));

@@ -103,6 +103,8 @@ void add_tcp_options(CLI::App& app, StackConfig& config) {
   add_bytes(app, "--buffer-memory", limits.buffer_memory, 64 << 10, std::uint64_t{1} << 40,
             "For what is copied or waits to be read, 64M")
       ->group(tables);
+  app.add_flag("--prefault", limits.prefault, "Take the tables' memory at start, so that no poll waits for the kernel later")
+      ->group(tables);
   add_number(app, "--seed", config.core.seed, 0, UINT64_MAX,
              "Of every random choice; 0: from the operating system")
       ->group(group);

@@ -69,7 +69,7 @@ def summary(values):
     return {"median": statistics.median(values), "least": min(values), "most": max(values)}
 
 
-def measure(root, case, repeats, seconds, _results=None):
+def measure(root, case, repeats, seconds):
     """Pairs of runs, one after the other; each pair has a ratio of its own, so that what drifts drifts in both."""
     ours, beside = [], []
     for turn in range(repeats):

@@ -3,8 +3,9 @@
 // just stay. Layer: bench. Knows no port and no clock; what drives it polls.
 #pragma once
 
-#include <array>
+#include <cinttypes>
 #include <cstdint>
+#include <cstdio>
 #include <cstdlib>
 #include <string_view>
 
@@ -38,7 +39,8 @@ struct KeptServer {
 
 struct Counts {
   std::uint64_t done = 0;  // short connections, or answers to requests
-  std::uint64_t failed = 0, open = 0, sitting = 0;
+  std::uint64_t failed = 0, open = 0;
+  std::uint64_t sitting = 0, not_sitting = 0;  // idle ones that were opened; that ended all the same
 };
 
 /// Closed loop: each connection that ends is followed by the next.
@@ -66,7 +68,7 @@ struct Client {
 struct IdleClient {
   Counts* counts;
   void on_connect(Conn&) { ++counts->sitting; }
-  void on_closed(ConnId, CloseReason) { --counts->sitting; }
+  void on_closed(ConnId, CloseReason) { ++counts->not_sitting; }
 };
 
 struct KeptClient {
@@ -99,6 +101,9 @@ inline void listen(Core& core) {
   (void)or_exit(core.listen({any, kept_port}, KeptServer{}, wide));
 }
 
+/// As many are opened at once as the port's buffers can answer, and so many may be on their way.
+inline constexpr std::uint32_t opened_at_once = 64, most_opening = 1024;
+
 /// The connecting end. `poll` runs whatever has to run until something has come.
 class Requester {
  public:
@@ -114,17 +119,29 @@ class Requester {
   void open_idle(std::uint32_t n, Poll&& poll) {
     std::uint64_t opened = 0;
     while (counts_.sitting < n) {
-      // As many at a time as the port's buffers can answer.
-      for (int i = 0; i < 64 && opened < n && opened - counts_.sitting < 1024; ++i, ++opened)
+      for (std::uint32_t i = 0; i < opened_at_once && opened < n && opened - counts_.sitting < most_opening; ++i, ++opened)
         (void)or_exit(core_.connect({server_address, idle_port}, idle_));
       poll();
+      if (counts_.not_sitting == 0) continue;
+      std::fprintf(stderr, "connections-bench: an idle connection ended after %" PRIu64 " of %" PRIu32 " had been opened\n",
+                   counts_.sitting, n);
+      std::exit(3);
     }
   }
-  /// Either `keep` kept connections, or `window` short ones.
-  void start(std::uint32_t keep, std::uint32_t window) {
-    for (std::uint32_t i = 0; i < keep; ++i) (void)or_exit(core_.connect({server_address, kept_port}, kept_));
+  /// Either `keep` kept connections, all of them open afterwards, or `window` short ones.
+  template <class Poll>
+  void start(std::uint32_t keep, std::uint32_t window, Poll&& poll) {
+    for (std::uint32_t i = 0; i < keep; ++i) {
+      (void)or_exit(core_.connect({server_address, kept_port}, kept_));
+      if (i % opened_at_once == opened_at_once - 1) poll();
+      while (counts_.open + most_opening <= i && counts_.failed == 0) poll();
+    }
+    while (counts_.open < keep && counts_.failed == 0) poll();
     if (keep != 0) return;
-    for (std::uint32_t i = 0; i < window; ++i) Client{&core_, &counts_, &self_, &stopping_}.start();
+    for (std::uint32_t i = 0; i < window; ++i) {
+      Client{&core_, &counts_, &self_, &stopping_}.start();
+      if (i % opened_at_once == opened_at_once - 1) poll();
+    }
   }
   void stop() { stopping_ = true; }
   [[nodiscard]] const Counts& counts() const { return counts_; }

@@ -90,7 +90,7 @@ int ceiling(const Options& o) {
 
 /// What the two processes of a pair tell each other.
 struct Shared {
-  std::atomic<bool> stop{false}, ended{false};
+  std::atomic<bool> ready{false}, stop{false}, ended{false};  // ready: the server's table is filled
   std::atomic<std::uint64_t> bad{0}, polls{0}, idle_polls{0};
 };
 
@@ -98,6 +98,7 @@ void serve(const Options& o, const std::string& socket, Shared& shared) {
   start_eal(0, "floor-s" + std::to_string(getpid()), device_arguments(o.link, true, socket));
   rte_mempool* pool = make_pool();
   Endpoint server{{Role::server, start_end(o.link, true, socket, pool), o.idle, o.verify, 64, 2}, pool};
+  shared.ready = true;
   std::uint64_t polls = 0, idle = 0;
   while (!shared.stop.load(std::memory_order_relaxed)) {
     ++polls;
@@ -115,7 +116,11 @@ int request(const Options& o, const std::string& socket, Shared& shared) {
   start_eal(1, "floor-c" + std::to_string(getpid()), device_arguments(o.link, false, socket));
   rte_mempool* pool = make_pool();
   Endpoint client{{Role::client, start_end(o.link, false, socket, pool), o.idle, o.verify, 64, 1}, pool};
-  usleep(500'000);  // the other end fills its table, too
+  constexpr unsigned longest_wait_ms = 120'000;
+  for (unsigned waited = 0; !shared.ready; ++waited) {
+    if (waited == longest_wait_ms) give_up("the server's process did not fill its table");
+    usleep(1000);
+  }
   std::vector<double> ns;
   std::uint64_t polls = 0, idle = 0;
   for (unsigned i = 0; i <= o.repeats; ++i) {
@@ -160,11 +165,18 @@ int pair(const Options& o) {
     serve(o, socket, shared);
     std::_Exit(0);
   }
+  // The server may end first only once it was told to; else the client would wait for ever.
   int status = 0;
-  waitpid(client, &status, 0);
-  if (!shared.ended) kill(server, SIGKILL);
-  waitpid(server, nullptr, 0);
+  pid_t first = waitpid(-1, &status, 0);
+  if (first == server && shared.ended) {
+    waitpid(client, &status, 0);
+  } else {
+    if (!shared.ended) kill(first == client ? server : client, SIGKILL);
+    waitpid(first == client ? server : client, nullptr, 0);
+    if (first == server) status = 3 << 8;
+  }
   std::filesystem::remove_all(directory);
+  if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) std::fputs("floor-bench: a process of the pair ended before its time\n", stderr);
   return WIFEXITED(status) ? WEXITSTATUS(status) : 3;
 }
 

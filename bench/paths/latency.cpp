@@ -151,8 +151,8 @@ void measure_latency(const Options& o) {
     std::printf(o.markdown ? "| %s | %zu | %.1f | %.1f | %.1f |\n" : "%-9s %9zu %8.1f %8.1f %8.1f\n", name,
                 took.size(), at(took, 0.5), at(took, 0.99), at(took, 0.999));
     if (json == nullptr) continue;
-    std::fprintf(json, "%s {\"echo\": \"%s\", \"exchanges\": %zu, \"p50_us\": %.2f, \"p99_us\": %.2f}",
-                 between, name, took.size(), at(took, 0.5), at(took, 0.99));
+    std::fprintf(json, "%s {\"echo\": \"%s\", \"exchanges\": %zu, \"p50_us\": %.2f, \"p99_us\": %.2f, \"p999_us\": %.2f}",
+                 between, name, took.size(), at(took, 0.5), at(took, 0.99), at(took, 0.999));
     between = ",\n";
   }
   if (json != nullptr) {

@@ -19,7 +19,7 @@ using namespace handfast::bench;
 constexpr std::uint64_t bytes_for_one = 640, bytes_besides = 512u << 20;
 
 int usage(int code) {
-  std::fputs("usage: scale-bench [--keep-alive 10s|200ms] [--time-wait N] [--json] N...   connections, for example: 1000 100000 1000000\n",
+  std::fputs("usage: scale-bench [--keep-alive 10s|200ms] [--time-wait N] [--prefault] [--json] N...   connections, for example: 1000 100000 1000000\n",
              code == 0 ? stdout : stderr);
   return code;
 }
@@ -32,10 +32,10 @@ void print(bool json, const Town& town, std::uint32_t n, const char* what, const
   const double by_end = (static_cast<double>(p.resident_bytes) - static_cast<double>(town.resident_at_start() + town.own_bytes())) / 2 / n;
   std::printf(json ? "{\"bench\": \"scale\", \"connections\": %" PRIu32 ", \"phase\": \"%s\", \"done\": %" PRIu64
                      ", \"seconds\": %.3f, \"rate\": %.0f, \"resident_mib\": %.1f, \"bytes_by_end\": %.1f, \"gap_ms\": %.3f, "
-                     "\"work_ms\": %.3f, \"timer_lag_ms\": %.3f}\n"
-                   : "%10" PRIu32 " %-6s %10" PRIu64 " %9.2f %10.0f %11.1f %9.1f %9.3f %9.3f %9.3f\n",
+                     "\"work_ms\": %.3f, \"work_faults\": %" PRIu64 ", \"timer_lag_ms\": %.3f}\n"
+                   : "%10" PRIu32 " %-6s %10" PRIu64 " %9.2f %10.0f %11.1f %9.1f %9.3f %9.3f %7" PRIu64 " %9.3f\n",
               n, what, p.done, p.seconds, rate, mib(p.resident_bytes), by_end, milliseconds(p.longest_gap), milliseconds(p.longest_work),
-              milliseconds(p.timer_lag));
+              p.faults, milliseconds(p.timer_lag));
   std::fflush(stdout);
 }
 
@@ -48,6 +48,8 @@ bool measure(const TownOptions& options, bool json) {
     std::exit(3);
   }
   Town town{options};
+  if (!json && options.prefault)
+    std::printf("           stacks made in %.2f s of processor time, %.0f MiB resident\n", town.start_seconds(), mib(town.resident_at_start()));
   const Phase opened = town.open();
   print(json, town, options.connections, "open", opened);
   const Phase kept = town.keep();
@@ -71,6 +73,8 @@ int main(int argc, char** argv) {
     if (word == "--help") return usage(0);
     if (word == "--json") {
       json = true;
+    } else if (word == "--prefault") {
+      options.prefault = true;
     } else if (word == "--keep-alive" && i + 1 < argc) {
       char* unit = nullptr;
       const long value = std::strtol(argv[++i], &unit, 10);
@@ -88,8 +92,8 @@ int main(int argc, char** argv) {
   }
   if (sizes.empty()) return usage(2);
   if (!json)
-    std::printf("%10s %-6s %10s %9s %10s %11s %9s %9s %9s %9s\n", "N", "phase", "done", "seconds", "per second", "resident MiB", "bytes/end",
-                "gap ms", "work ms", "timer ms");
+    std::printf("%10s %-6s %10s %9s %10s %11s %9s %9s %9s %7s %9s\n", "N", "phase", "done", "seconds", "per second", "resident MiB", "bytes/end",
+                "gap ms", "work ms", "faults", "timer ms");
   bool all = true;
   for (const std::uint32_t n : sizes) {
     options.connections = n;

@@ -26,6 +26,8 @@ StackConfig side(const TownOptions& options, bool server) {
   core.limits.connections = options.connections + spare;
   core.limits.half_open = core.limits.somaxconn = 2 * most_under_way;
   core.limits.time_wait = std::min(options.connections, options.time_wait);
+  core.limits.state_bytes = 0;  // what stays has none
+  core.limits.prefault = options.prefault;
   // One end asks, the other answers: what both would say to each other is half in vain.
   core.tcp.keepalive = !server;
   core.tcp.keepalive_idle = options.keep_alive;
@@ -44,7 +46,9 @@ Duration to_duration(double seconds) { return std::chrono::duration_cast<Duratio
 }  // namespace
 
 Town::Town(const TownOptions& options) : options_(options) {
+  const double start = thread_cpu_seconds();
   auto pair = or_exit(Stack::create_pair(side(options, true), side(options, false), true));
+  start_seconds_ = thread_cpu_seconds() - start;
   server_ = std::move(pair.first);
   client_ = std::move(pair.second);
   (void)or_exit(server_->core(0).listen({any, port}, Resident{}, {.backlog = 2 * most_under_way}));
@@ -63,16 +67,22 @@ Phase Town::run(Work&& work, Done&& done) {
   const Time start = client_->now();
   Time last = start;
   double last_cpu = thread_cpu_seconds();
+  std::uint64_t last_faults = thread_page_faults();
   while (!done()) {
     work();
     server_->poll(0);
     client_->poll(0);
     const Time now = client_->now();
     const double cpu = thread_cpu_seconds();
+    const std::uint64_t faults = thread_page_faults();
     phase.longest_gap = std::max(phase.longest_gap, now - last);
-    phase.longest_work = std::max(phase.longest_work, to_duration(cpu - last_cpu));
+    if (const Duration took = to_duration(cpu - last_cpu); took > phase.longest_work) {
+      phase.longest_work = took;
+      phase.faults = faults - last_faults;
+    }
     last = now;
     last_cpu = cpu;
+    last_faults = faults;
   }
   phase.seconds = std::chrono::duration<double>(last - start).count();
   const auto lag = std::max(client_->core(0).stats().timer_lag_max_ns, server_->core(0).stats().timer_lag_max_ns);

@@ -15,6 +15,7 @@ struct TownOptions {
   std::uint32_t connections = 1000;
   Duration keep_alive = 10s;          ///< idle time after which the client's end probes
   std::uint32_t time_wait = 1u << 20; ///< entries at most at the end that closes first
+  bool prefault = false;              ///< memory of the tables is taken before anything is opened
 };
 
 /// What one phase came to. A gap is what lies between one poll of a stack and the next.
@@ -23,6 +24,7 @@ struct Phase {
   std::uint64_t done = 0;           ///< connections opened, probes answered, connections closed
   Duration longest_gap{};           ///< by the clock: what others did on this processor is in it
   Duration longest_work{};          ///< the same in processor time
+  std::uint64_t faults = 0;         ///< pages that the kernel gave within the longest work
   Duration timer_lag{};             ///< the latest that a timer has fired so far
   std::uint64_t resident_bytes = 0; ///< of the process, at the end of it
 };
@@ -38,6 +40,8 @@ class Town {
   [[nodiscard]] Phase keep();
   [[nodiscard]] Phase close();
 
+  /// How long it took to make both stacks.
+  [[nodiscard]] double start_seconds() const { return start_seconds_; }
   [[nodiscard]] std::uint64_t resident_at_start() const { return resident_at_start_; }
   /// What this program itself keeps for its connections: their names.
   [[nodiscard]] std::uint64_t own_bytes() const { return ids_.capacity() * sizeof(ConnId); }
@@ -68,6 +72,7 @@ class Town {
   Counts counts_;
   std::vector<ConnId> ids_;
   std::uint64_t resident_at_start_ = 0;
+  double start_seconds_ = 0;
 };
 
 }  // namespace handfast::bench

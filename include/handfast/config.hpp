@@ -175,6 +175,11 @@ struct Limits {
   std::uint32_t posts = 1024;
   /// Core timers (Core::arm).
   std::uint32_t timers = 1024;
+  /// The tables' memory is taken from the system at start, not page by page when first used. Starting takes longer (up to
+  /// two seconds a GiB on a virtual machine whose host has to find it first), and all of it is resident from then on; in
+  /// return no poll waits for the kernel. Without it the first bursts touch the whole of a large flow table, for entries
+  /// are spread over it: with tables for 10 M connections a poll took 367 ms. docs/performance.md, Tuning.
+  bool prefault = false;
 };
 
 /// The interface below IP.

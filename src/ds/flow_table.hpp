@@ -41,10 +41,17 @@ class FlowTable {
       : bucket_count_(count_for(capacity, load_percent)),
         capacity_(capacity),
         key_of_(std::move(key_of)),
-        memory_(std::size_t{bucket_count_} * sizeof(FlowBucket)),
+        memory_(bytes_for(capacity, load_percent)),
         buckets_(static_cast<FlowBucket*>(memory_.data())) {}
   FlowTable(const FlowTable&) = delete;
   FlowTable& operator=(const FlowTable&) = delete;
+
+  /// What a table of that capacity takes once it is full.
+  [[nodiscard]] static std::uint64_t bytes_for(std::uint32_t capacity, unsigned load_percent = 50) {
+    return std::uint64_t{count_for(capacity, load_percent)} * sizeof(FlowBucket);
+  }
+  /// See Mapping::prefault().
+  void prefault() { memory_.prefault(); }
 
   // The owner's side.
 

@@ -6,6 +6,7 @@
 
 #include <sys/mman.h>
 
+#include <cerrno>
 #include <cstddef>
 #include <cstdint>
 #include <new>
@@ -32,6 +33,7 @@ class Mapping {
     base_ = raw;
     base_bytes_ = wanted;
     data_ = raw;
+    size_bytes_ = size_bytes;
     if (!huge) return;
     const std::uintptr_t address = reinterpret_cast<std::uintptr_t>(raw);
     const std::uintptr_t aligned = (address + huge_page - 1) & ~std::uintptr_t{huge_page - 1};
@@ -52,18 +54,35 @@ class Mapping {
 
   [[nodiscard]] void* data() const { return data_; }
 
+  /// Has the kernel give all of it now, not page by page when first touched; what is in it stays. Until this returns nobody
+  /// else may write there. Throws std::bad_alloc where there is not so much.
+  void prefault() {
+    if (size_bytes_ == 0) return;
+#ifdef MADV_POPULATE_WRITE
+    if (::madvise(data_, size_bytes_, MADV_POPULATE_WRITE) == 0) return;
+    if (errno != EINVAL) throw std::bad_alloc{};
+#endif
+    // A kernel before 5.14.
+    for (std::size_t at = 0; at < size_bytes_; at += least_page) {
+      volatile std::byte& first = static_cast<std::byte*>(data_)[at];
+      first = first;
+    }
+  }
+
  private:
-  static constexpr std::size_t huge_page = std::size_t{2} << 20;
+  static constexpr std::size_t huge_page = std::size_t{2} << 20, least_page = 4096;
 
   void swap(Mapping& other) noexcept {
     std::swap(base_, other.base_);
     std::swap(base_bytes_, other.base_bytes_);
     std::swap(data_, other.data_);
+    std::swap(size_bytes_, other.size_bytes_);
   }
 
   void* base_ = nullptr;
   std::size_t base_bytes_ = 0;
   void* data_ = nullptr;
+  std::size_t size_bytes_ = 0;  // from data_ on
 };
 
 }  // namespace handfast::ds

@@ -28,6 +28,9 @@ class ObjectPool {
   ObjectPool(const ObjectPool&) = delete;
   ObjectPool& operator=(const ObjectPool&) = delete;
 
+  /// See Mapping::prefault().
+  void prefault() { memory_.prefault(); }
+
   /// nullptr when empty.
   [[nodiscard]] T* allocate() {
     T* object = free_;

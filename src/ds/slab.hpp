@@ -40,6 +40,9 @@ class Slab {
   Slab(const Slab&) = delete;
   Slab& operator=(const Slab&) = delete;
 
+  /// See Mapping::prefault().
+  void prefault() { memory_.prefault(); }
+
   /// npos when full. The generation is odd from here to free().
   [[nodiscard]] std::uint32_t allocate() {
     std::uint32_t index = free_;

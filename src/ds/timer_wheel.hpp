@@ -35,6 +35,7 @@ class TimerWheel {
   explicit TimerWheel(Time start) : now_(start), cursor_(tick_of(start)) {
     for (Bucket& bucket : buckets_) detail::TimerList::init_header(&bucket.head);
     detail::TimerList::init_header(&pending_);
+    for (detail::TimerLink& list : sinking_) detail::TimerList::init_header(&list);
   }
   TimerWheel(const TimerWheel&) = delete;
   TimerWheel& operator=(const TimerWheel&) = delete;
@@ -44,7 +45,7 @@ class TimerWheel {
   void arm(TimerNode& node, Time deadline) {
     if (node.armed()) {
       const bool later = deadline >= node.deadline;
-      if (later || node.filed_ == due_bucket + 1 || tick_of(deadline) >= first_tick(node.filed_ - 1u)) {
+      if (later || node.filed_ == due_bucket + 1 || is_early_enough(node.filed_ - 1u, tick_of(deadline))) {
         node.deadline = deadline;
         // Level 0 is watched by deadline, not by bucket. (Later: whatever was promised before still holds.)
         if (!later) next_work_ = std::min(next_work_, deadline);
@@ -74,6 +75,10 @@ class TimerWheel {
   /// may arm and cancel any node, but not call advance(). At most `limit` nodes are looked at, expired or
   /// filed anew; what is left comes at the next call. A step back in time is taken for no step at all.
   /// Returns how many expired. The order is that of the buckets, within a bucket any.
+  ///
+  /// A coarse bucket may hold millions, that take many calls to be filed anew. Meanwhile what is due elsewhere
+  /// fires in its time: either has half of the limit, and what the other leaves. So a crowd makes late only
+  /// those of its own that are due before their turn comes.
   template <class F>
   std::size_t advance(Time now, std::size_t limit, F&& expired) {
     now_ = std::max(now_, now);
@@ -171,6 +176,13 @@ class TimerWheel {
     return (here + ((bucket - static_cast<unsigned>(here)) & index_mask)) << shift;
   }
 
+  // Whether a node may stay where it is filed to fire at that tick. One that waits to be filed anew may not: who
+  // is armed for soon shall not stand in that line.
+  [[nodiscard]] bool is_early_enough(unsigned bucket, Tick tick) const {
+    const Tick first = first_tick(bucket);
+    return tick >= first && (bucket < buckets_per_level || first > cursor_);
+  }
+
   // What is due already waits outside the levels for the next advance().
   void file(TimerNode& node) {
     const bool due = node.deadline <= now_;
@@ -182,7 +194,7 @@ class TimerWheel {
     next_work_ = std::min(next_work_, by_deadline ? node.deadline : begin_of(first_tick(bucket)));
   }
 
-  // The node may lie in the pending list instead of its bucket: it is the head that says what to forget.
+  // The node may lie in an opened list instead of its bucket: it is the head that says what to forget.
   void remove(TimerNode& node) {
     detail::TimerList::unlink(&node);
     const unsigned bucket = node.filed_ - 1u;
@@ -226,20 +238,74 @@ class TimerWheel {
       return false;
     }
     cursor_ = first_tick(bucket);
-    move_to_pending(bucket);
+    pending_level_ = bucket >> level_bits;
+    open(bucket);
     return true;
   }
-  // In front of what is pending already: that is taken from the back.
-  void move_to_pending(unsigned bucket) {
-    detail::TimerLink* const head = &buckets_[bucket].head;
-    detail::TimerList::transfer(Links::get_next(&pending_), Links::get_next(head), head);
+  void open(unsigned bucket) {
+    move_in_front(buckets_[bucket].head, pending_);
     forget(bucket);
+  }
+  // Of what is in that list already: that is taken from the back.
+  static void move_in_front(detail::TimerLink& from, detail::TimerLink& to) {
+    detail::TimerList::transfer(Links::get_next(&to), Links::get_next(&from), &from);
+  }
+  // What is left of a coarse bucket goes on beside what is due from the next call on.
+  void set_aside() {
+    if (pending_level_ == 0 || is_empty(pending_)) return;
+    if (sinking_levels_ == 0) sinking_since_ = begin_of(cursor_);
+    sinking_levels_ |= 1u << pending_level_;
+    move_in_front(pending_, sinking_[pending_level_]);
   }
 
   // Links are read through the traits everywhere, never as `pending_.prev`: where both forms meet in one
   // loop, g++ 12.2 overlooks that they alias and hoists the load (a test pins it).
-  [[nodiscard]] TimerNode& last_pending() const {
-    return static_cast<TimerNode&>(*Links::get_previous(&pending_));
+  [[nodiscard]] static TimerNode& last_of(const detail::TimerLink& list) {
+    return static_cast<TimerNode&>(*Links::get_previous(&list));
+  }
+  [[nodiscard]] static bool is_empty(const detail::TimerLink& list) { return detail::TimerList::unique(&list); }
+
+  // Expires the nodes of an opened list or files them anew, until `work` has looked at `most`.
+  struct Work {
+    std::size_t looked_at = 0, expired = 0;
+  };
+  template <class F>
+  [[gnu::always_inline]] Work drain(detail::TimerLink& list, std::size_t most, Work work, F& expired) {
+    while (work.looked_at < most && !is_empty(list)) {
+      ++work.looked_at;
+      TimerNode& node = last_of(list);
+      detail::TimerList::unlink(&node);
+      prefetch_hint(node);
+      if (node.deadline > now_) {
+        file(node);
+        continue;
+      }
+      node.filed_ = 0;
+      --size_;
+      ++work.expired;
+      expired(node);
+    }
+    return work;
+  }
+
+  // The same with what was set aside of the coarser levels. The finest of them first: who has come from afar is in no hurry. But
+  // at least half is left for the coarsest, or it would wait for ever where there is always something else.
+  template <class F>
+  [[gnu::noinline, gnu::cold]] Work sink(std::size_t most, Work work, F& expired) {
+    if (std::has_single_bit(sinking_levels_)) [[likely]]
+      return sink_level(static_cast<unsigned>(std::countr_zero(sinking_levels_)), most, work, expired);
+    const std::size_t first = most - (most - std::min(most, work.looked_at)) / 2;
+    for (unsigned level = 1; level < levels; ++level)
+      if ((sinking_levels_ >> level & 1) != 0) work = sink_level(level, first, work, expired);
+    for (unsigned level = levels - 1; level != 0; --level)
+      if ((sinking_levels_ >> level & 1) != 0) work = sink_level(level, most, work, expired);
+    return work;
+  }
+  template <class F>
+  Work sink_level(unsigned level, std::size_t most, Work work, F& expired) {
+    work = drain(sinking_[level], most, work, expired);
+    if (is_empty(sinking_[level])) sinking_levels_ &= ~(1u << level);
+    return work;
   }
 
   template <class F>
@@ -247,48 +313,44 @@ class TimerWheel {
     HF_ASSERT(!advancing_);
     advancing_ = true;
     const Tick target = tick_of(now_);
-    std::size_t count = 0;
-    std::size_t looked_at = 0;
+    Work work;
     // The tick of `now` is opened once for each time, also where the limit makes it several calls: what is due later in it
     // goes back to its bucket, and would come out again for ever.
-    bool last = is_cut_short_ && now_ == cut_at_ && next_work_ > now_ && cursor_ == target && !detail::TimerList::unique(&pending_) && is_finest_pending();
-    is_cut_short_ = false;
-    move_to_pending(due_bucket);
+    bool last = is_cut_short_ && now_ == cut_at_ && next_work_ > now_ && cursor_ == target && is_finest_pending();
+    pending_level_ = 0;
+    open(due_bucket);
+    // What was set aside has half of the limit, and in the end what is left of it.
+    if (sinking_levels_ != 0) [[unlikely]]
+      work = sink(limit - limit / 2, work, expired);
     for (;;) {
-      while (!detail::TimerList::unique(&pending_)) {
-        if (looked_at == limit) {
-          is_cut_short_ = true;
-          cut_at_ = now_;
-          lag_ = now_ - begin_of(cursor_);
-          advancing_ = false;
-          return count;
-        }
-        ++looked_at;
-        TimerNode& node = last_pending();
-        detail::TimerList::unlink(&node);
-        prefetch_hint(node);
-        if (node.deadline > now_) {
-          file(node);
-          continue;
-        }
-        node.filed_ = 0;
-        --size_;
-        ++count;
-        expired(node);
-      }
-      if (last || !open_next_bucket(target)) break;
+      work = drain(pending_, limit, work, expired);
+      if (!is_empty(pending_) || last || !open_next_bucket(target)) break;
       last = cursor_ == target && is_finest_pending();
     }
+    set_aside();
+    if (sinking_levels_ != 0) [[unlikely]]
+      work = sink(limit, work, expired);
+    settle(!is_empty(pending_));
+    advancing_ = false;
+    return work.expired;
+  }
+
+  // When there is work next, and how long what was left for the limit has been waiting.
+  void settle(bool is_pending) {
+    const bool is_sinking = sinking_levels_ != 0;
+    is_cut_short_ = is_pending || is_sinking;
+    cut_at_ = now_;
+    lag_ = Duration{0};
+    if (is_pending) lag_ = now_ - begin_of(cursor_);
+    if (is_sinking) lag_ = std::max(lag_, now_ - sinking_since_);
+    if (is_pending) return;
     // What lies in the present tick was filed since the last bucket was opened, and so counted then.
     const unsigned next = first_occupied(1);
     if (next != bucket_count) next_work_ = std::min(next_work_, begin_of(first_tick(next)));
-    if (!detail::TimerList::unique(&buckets_[due_bucket].head)) next_work_ = std::min(next_work_, now_);
-    lag_ = Duration{0};
-    advancing_ = false;
-    return count;
+    if (!is_empty(buckets_[due_bucket].head)) next_work_ = std::min(next_work_, now_);
   }
 
-  [[nodiscard]] bool is_finest_pending() const { return last_pending().filed_ <= buckets_per_level; }
+  [[nodiscard]] bool is_finest_pending() const { return !is_empty(pending_) && last_of(pending_).filed_ <= buckets_per_level; }
 
   Time now_;
   Time next_work_ = Time::max();  // nothing expires and no bucket begins before it
@@ -300,7 +362,11 @@ class TimerWheel {
   bool advancing_ = false;
   bool is_cut_short_ = false;  // by the limit, at cut_at_: there is more to do at once
   Time cut_at_{};
-  detail::TimerLink pending_;  // the opened bucket, which began at the cursor
+  detail::TimerLink pending_;    // the opened bucket, which began at the cursor; between calls one of the finest level
+  unsigned pending_level_ = 0;
+  unsigned sinking_levels_ = 0;  // bits of those of the next that may not be empty
+  Time sinking_since_{};         // when the first of those began
+  std::array<detail::TimerLink, levels> sinking_;  // what the limit has left of coarser ones, by level
   std::array<Bitmap, levels + 1> occupied_{};
   std::array<Bucket, bucket_count + 1> buckets_;
 };

@@ -202,7 +202,8 @@ void Shard::deliver_held(tcp::Tcb& tcb) {
     if (has(tcb, tcp::ended)) return tcp::free_receive_buffer(cx_, tcb);
     tcp::consume(cx_, tcb, static_cast<std::uint32_t>(std::min<std::size_t>(consumed, tcp::unread_bytes(tcb))));
     if (has(tcb, tcp::orphan)) return judge_unread(tcb);
-    if (consumed < front.size()) return;
+    // A part is left because the application waits for more; if there was more than it was shown, that is here already.
+    if (consumed < front.size() && (consumed == 0 || front.size() >= unread)) return;
   }
 }
 

@@ -63,6 +63,7 @@ Shard::Shard(const CoreConfig& config, Time start, Mesh* mesh)
   looped_.reserve(max_looped);
   redeliver_.reserve(2 * std::size_t{config.limits.connections} + bursts);
   wanted_.reserve(max_wanted);
+  if (config.limits.prefault) states_.prefault();
 }
 
 Shard::~Shard() { end_all(); }

@@ -107,6 +107,8 @@ struct Context {
     return time_waits[index].key;
   }
 
+  /// Of all tables but the rarer half of connections, that most never have.
+  void prefault();
 
   const CoreConfig config;
   const std::uint16_t local_mss;        // what we offer in our SYNs

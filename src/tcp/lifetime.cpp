@@ -89,6 +89,19 @@ Context::Context(const CoreConfig& c, Time start)
   finished.reserve(c.limits.connections);
   starving.reserve(2 * std::size_t{c.limits.connections});
   released.reserve(c.limits.send_extents);
+  if (c.limits.prefault) prefault();
+}
+
+void Context::prefault() {
+  tcbs.prefault();
+  half_opens.prefault();
+  time_waits.prefault();
+  flows.prefault();
+  chunks.prefault();
+  extents.prefault();
+  receive_buffers.prefault();
+  flights.prefault();
+  path_searches.prefault();
 }
 
 Tcb* new_tcb(Context& cx, const FlowKey& key) {

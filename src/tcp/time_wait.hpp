@@ -35,6 +35,8 @@ class TimeWaitList {
   static constexpr std::uint32_t npos = 0xffffffff;
 
   explicit TimeWaitList(std::uint32_t capacity) : entries_(capacity) {}
+  /// See ds::Mapping::prefault().
+  void prefault() { entries_.prefault(); }
 
   /// A new entry at the young end; npos when full: remove oldest() first.
   [[nodiscard]] std::uint32_t add(Time expires);
