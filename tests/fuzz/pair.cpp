@@ -136,10 +136,11 @@ class Pair {
     if (!keep) take_out(end, at);
     ends_[1 - from].stack->poll(now_);
   }
-  void deliver_all() {
+  /// What each end has sent by now, or the first of it: a link of a rate.
+  void deliver_all(std::size_t most = most_in_flight) {
     for (unsigned from = 0; from < 2; ++from) {
       End& end = ends_[from];
-      for (std::size_t n = end.queued; n != 0; --n) deliver(from, 0, false);
+      for (std::size_t n = std::min(end.queued, most); n != 0; --n) deliver(from, 0, false);
     }
   }
   /// Up to the next deadline of either, or so far.
@@ -148,6 +149,15 @@ class Pair {
     for (End& end : ends_)
       if (const auto next = end.stack->next_deadline()) to = std::min(to, std::max(*next, now_));
     now_ = to;
+    poll();
+  }
+
+  static Duration delay_of(unsigned value) { return 1us * (std::int64_t{value & 15} << (value >> 4)); }
+  /// So far, whatever is due on the way.
+  void run_on(Duration d) {
+    const Time end = now_ + d;
+    for (int guard = 0; guard < 64 && now_ < end; ++guard) pass(end - now_);
+    now_ = end;
     poll();
   }
 
@@ -174,9 +184,9 @@ class Pair {
         if (ends_[from].queued != 0) take_out(ends_[from], value % ends_[from].queued);
         break;
       case 6: corrupt(from, value); break;
-      case 7: pass(1h); break;
-      case 8: pass(1us * (std::int64_t{value & 15} << (value >> 4))); break;
-      case 9: deliver_all(); break;
+      case 7: value == 0 ? pass(1h) : run_on(delay_of(value)); break;
+      case 8: pass(delay_of(value)); break;
+      case 9: deliver_all(value == 0 ? most_in_flight : value); break;
       case 10: {
         // A tuple may be used again while the other end still has it: what ended before is another connection's.
         const auto id = ends_[0].stack->core().connect({address(1), 80}, ends_[0].handler,

@@ -140,6 +140,8 @@ std::vector<Way> ways() {
       {"change_of_algorithm", 2,
        Ops{call, op(settings, 0, 6), open, op(write, 9000), op(settings, 2, 6), ack, op(write, 9000),
            op(settings, 3, 6), sack(1), op(settings, 1, 6), ack}},
+      {"connect_chosen_port", 0, Ops{op(connect, 0x8000), open, op(write, 3000), ack, data(500), op(close), ack, fin}},
+      {"connect_itself", 0, Ops{op(connect, 0x4000), ack, op(manners, 0, 4), op(connect, 0x4000), ack, op(time, two_seconds)}},
       {"beyond_many_gaps", 0,
        Ops{open} + times(12, {segment_of(0x18, 0x90, 20), segment_of(0x18, 0x81, 20)}) +
            Ops{segment_of(0x11, 0x90), op(time, quarter_second), data(1460), data(1460)}},

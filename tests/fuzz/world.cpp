@@ -49,12 +49,12 @@ void World::begin(const Program& program) {
   now_ += long_enough;
   rng_ = Rng{std::uint64_t{program.spare} << 8 | program.setup};
   app_.manners = program.manners;
+  drains_ = (program.spare & 1) != 0;
   for (Peer& peer : peers_) {
-    const Endpoint stack = peer.stack;
     peer = Peer{};
     // What is remembered for good of a server (Fast Open's cookies) is not to be of one that an earlier program played.
     peer.self = {peer_address, static_cast<Port>(first_port + next_port_++ % ports)};
-    peer.stack = stack;
+    peer.stack = {stack_address, 80};
     peer.iss = 0xffffff00u + static_cast<std::uint32_t>(rng_.below(512));
   }
   answers_arp_ = (program.setup & 1) == 0;
@@ -76,6 +76,14 @@ void World::finish() {
   stack_->limit_buffers(unlimited);
   stack_->limit_transmit(unlimited);
   Core& core = stack_->core();
+  // What is listed is what there is.
+  FUZZ_CHECK(core.connections().size() == core.shard().tcp().flows.size());
+  for (int i = 0; drains_ && i < 3; ++i) {
+    const bool empty = core.drain();
+    FUZZ_CHECK(empty == (core.shard().tcp().tcbs.size() == 0 && core.shard().tcp().half_opens.size() == 0));
+    listening_ = false;
+    advance(1s);
+  }
   if (listening_) core.close(listener_);
   listening_ = false;
   core.abort_all();
@@ -83,6 +91,7 @@ void World::finish() {
   // TIME-WAIT, questions to neighbours, frames that wait for them, flights that rest.
   for (int i = 0; i < 5; ++i) advance(1s);
   Inside::check_nothing_held(core);
+  FUZZ_CHECK(std::ranges::all_of(tasks_, [](Time t) { return t == Time{}; }));
   FUZZ_CHECK(stack_->buffers_in_use() == 0 && app_.references == 0 && Application::State::living == 0);
 }
 

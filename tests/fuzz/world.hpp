@@ -18,7 +18,7 @@
 namespace handfast::fuzz {
 
 /// How the configurations differ.
-inline constexpr unsigned variants = 18;
+inline constexpr unsigned variants = 19;
 [[nodiscard]] CoreConfig config_of(unsigned variant);
 
 /// What the peers see of the link, and what they send.
@@ -68,6 +68,7 @@ class World {
   void connect(Peer& peer, const Op& op);
   void with_conn(Peer& peer, const Op& op);
   void settings(Conn& c, const Op& op);
+  void core_task(const Op& op);
   void hoard(const Op& op);
   void jump(const Op& op);
 
@@ -86,9 +87,15 @@ class World {
   Application app_;
   HandlerRef handler_;
   ListenerId listener_;
-  bool listening_ = false;
+  bool listening_ = false, drains_ = false;
   Inside inside_;
   std::array<Peer, 4> peers_;
+  struct Task {
+    World* world = nullptr;
+    std::size_t number = 0;
+  };
+  std::array<Task, 8> task_of_{};
+  std::array<Time, 8> tasks_{};  ///< not before; zero: none
   std::vector<TxBuf> hoard_;
   Rng rng_{1};
 };
