@@ -46,6 +46,7 @@ CoreConfig config_of(unsigned variant) {
     case 17: l.half_open = 2, l.time_wait = 0, t.rfc1337 = false, t.path_mtu_discovery = PathMtuDiscovery::off; break;
     // More to send than may be out: only then does a rate say something of the path.
     case 18: t.congestion_control = CongestionControl::bbr, t.send_buffer = t.receive_buffer = 96 << 10, t.receive_buffer_initial = 64 << 10; break;
+    case 19: t.path_mtu_discovery = PathMtuDiscovery::icmp; break;
     default: break;
   }
   return config;

@@ -58,6 +58,7 @@ class Pair {
       ends_[i].listener = *id;
     }
     if ((header.spare & 1) != 0) meet();
+    mtu_ = (header.spare >> 1 & 7) == 0 ? 0 : 1500u - 150u * (header.spare >> 1 & 7);
     Reader in{data.data() + header_bytes, data.size() - header_bytes};
     for (std::size_t n = 0; n < most_steps && in.left() >= 2; ++n) {
       const unsigned what = in.u8(), value = in.u8();
@@ -95,6 +96,7 @@ class Pair {
       const auto bytes = std::as_bytes(std::span{packet->payload.data(), packet->payload.size()});
       FUZZ_CHECK((from.pair->garbage_ && bytes.size() == 1) || is_content(packet->seq + (packet->has(test::SYN) ? 1u : 0u), bytes));
     }
+    if (from.pair->mtu_ != 0 && frame.size() > wire::ethernet_header_length + from.pair->mtu_) return;  // a black hole
     if (from.queued == most_in_flight) return;  // a full queue: lost
     from.queue[from.queued++].assign(frame.begin(), frame.end());
   }
@@ -240,6 +242,7 @@ class Pair {
   }
 
   void heal() {
+    mtu_ = 0;
     for (End& end : ends_) {
       end.stack->limit_transmit(std::numeric_limits<std::size_t>::max());
       end.app.manners = closes_on_fin;
@@ -309,6 +312,7 @@ class Pair {
   }
 
   Time now_{1h};
+  std::size_t mtu_ = 0;  ///< of the path, of which nobody tells; 0: as the ends'
   bool garbage_ = false, corrupted_ = false;
   std::array<End, 2> ends_;
   std::array<Closed, talks> closed_{};

@@ -34,9 +34,9 @@ Bytes many_ranges(std::uint8_t blocks, bool upwards, unsigned going) {
   return b;
 }
 
-/// Records pushed until no chunk is left, taken off, and forgotten.
-Bytes queue_of_chunks() {
-  Bytes b{7, 0};
+/// Records pushed until none of the chunks that others have left is free, taken off, and forgotten.
+Bytes queue_of_chunks(std::uint8_t hoarded) {
+  Bytes b{7, 0, hoarded};
   const auto op = [&](unsigned what, unsigned times) {
     b.push_back(static_cast<std::uint8_t>(times << 3 | what));
     b.push_back(static_cast<std::uint8_t>(times * 5));
@@ -46,6 +46,8 @@ Bytes queue_of_chunks() {
   for (int i = 0; i < 3; ++i) op(0, 31);
   op(7, 31);
   for (unsigned i = 0; i < 12; ++i) op(i % 3 == 2 ? 4 : 0, 3 + i);
+  // Far enough for every directory to have been used and left.
+  for (int i = 0; i < 70; ++i) op(i % 2 == 0 ? 0 : 4, 31);
   return b;
 }
 
@@ -71,7 +73,7 @@ void add_set_seeds(Seeds& seeds) {
       for (const bool upwards : {true, false})
         add(seeds, "ranges", "many_" + std::to_string(blocks) + "_" + std::to_string(going) + (upwards ? "_up" : "_down"),
             many_ranges(blocks, upwards, going));
-  add(seeds, "ranges", "chunks", queue_of_chunks());
+  for (const int hoarded : {0, 35, 36, 37, 38, 39}) add(seeds, "ranges", "chunks_" + std::to_string(hoarded), queue_of_chunks(static_cast<std::uint8_t>(hoarded)));
   for (unsigned crowding = 0; crowding < 64; crowding += 3)
     add(seeds, "tables", "crowded_" + std::to_string(crowding), crowded_table(static_cast<std::uint8_t>(crowding)));
 }

@@ -15,7 +15,7 @@ enum Kind : std::uint8_t { deliver = 0, overtake = 3, twice = 4, lose = 5, wait 
 
 class Schedule {
  public:
-  explicit Schedule(std::uint8_t variant) : steps_{variant, 16, 16, 1} { open(0); }
+  explicit Schedule(std::uint8_t variant, std::uint8_t narrower = 0) : steps_{variant, 16, 16, static_cast<std::uint8_t>(1 | narrower << 1)} { open(0); }
   void open(std::uint8_t talk) {
     step(connect, 0, talk);
     all();
@@ -71,6 +71,11 @@ void add_transfer_seeds(Seeds& seeds) {
   constexpr std::array<std::array<std::uint8_t, 3>, 5> delays{quick, usual, slow, rising, falling};
   // One of each algorithm; then without timestamps, without SACK, with nothing, with ECN, paced.
   for (const std::uint8_t variant : std::array<std::uint8_t, 11>{0, 1, 2, 3, 4, 5, 7, 8, 12, 13, 18}) {
+    for (const std::uint8_t narrower : std::array<std::uint8_t, 3>{1, 4, 7}) {
+      Schedule narrow{variant, narrower};
+      transfer(narrow, 240, slow, 0, lose);
+      add("narrow_" + std::to_string(variant) + "_" + std::to_string(narrower), narrow);
+    }
     for (std::size_t i = 0; i < delays.size(); ++i) {
       Schedule plain{variant};
       transfer(plain, 240, delays[i], 0, lose);

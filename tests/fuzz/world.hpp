@@ -18,7 +18,7 @@
 namespace handfast::fuzz {
 
 /// How the configurations differ.
-inline constexpr unsigned variants = 19;
+inline constexpr unsigned variants = 20;
 [[nodiscard]] CoreConfig config_of(unsigned variant);
 
 /// What the peers see of the link, and what they send.
