@@ -21,9 +21,9 @@ constexpr std::array<std::string_view, 7> refused_methods{"POST",    "PUT",   "D
                                                           "OPTIONS", "TRACE", "PATCH"};
 
 // The path of an absolute-form target: "http://host/x" is "/x" (RFC 9112 section 3.2.2). Nullopt for other
-// forms.
+// forms. It is a target, so not empty.
 std::optional<std::string_view> origin_form(std::string_view target) {
-  if (!target.empty() && target.front() == '/') return target;
+  if (target.front() == '/') return target;
   constexpr std::string_view scheme = "http://";
   if (target.size() <= scheme.size() || !equal_ignoring_case(target.substr(0, scheme.size()), scheme))
     return {};
