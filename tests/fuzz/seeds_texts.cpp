@@ -60,6 +60,7 @@ void add_requests(Seeds& seeds) {
            {"body_too_long", field("Content-Length: 17")}, {"body_longest", field("Content-Length: 16", repeated(16, "b"))},
        }))
     add(2, t);
+  add(10, {"first_line_beyond_the_head", line("GET /" + repeated(150, "a") + " HTTP/1.1")});
   // Each code and each path of the writer: the bytes of the stream choose them.
   for (unsigned n = 0; n < 20; ++n)
     seeds.add("http", "written_" + std::to_string(n),
