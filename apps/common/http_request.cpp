@@ -7,6 +7,8 @@
 #include <array>
 #include <optional>
 
+#include "base/assert.hpp"
+
 namespace handfast::apps {
 namespace {
 
@@ -141,12 +143,12 @@ std::uint16_t status_of(HeadScan scan) {
     case HeadScan::first_line_too_long:
       return 414;
     case HeadScan::too_large:
-      return 431;
+      break;
     case HeadScan::more:
     case HeadScan::complete:
-      break;
+      HF_ASSERT(false);
   }
-  return 0;
+  return 431;
 }
 
 }  // namespace
@@ -163,9 +165,9 @@ RequestParser::Result RequestParser::feed(std::span<const std::byte> bytes, cons
       phase_ = Phase::head;
       return feed_head(as_text(bytes), limits);
     case Phase::head:
-      return feed_head(as_text(bytes), limits);
+      break;
   }
-  return fail(400);
+  return feed_head(as_text(bytes), limits);
 }
 
 bool RequestParser::in_request() const {
