@@ -39,6 +39,7 @@ void check_port(std::string_view text) {
   const auto spec = dpdk::PortSpec::parse(text);
   check_error(spec);
   if (!spec) return;
+  FUZZ_CHECK(dpdk::port_words().find(dpdk::word(spec->kind)) != std::string_view::npos && spec->extra(",") == nullptr);
   const auto again = dpdk::PortSpec::parse(spec->to_string());
   FUZZ_CHECK(again && *again == *spec);
 }

@@ -3,6 +3,7 @@
 #include "fuzz/world.hpp"
 
 #include <algorithm>
+#include <cstdlib>
 #include <limits>
 #include <string>
 
@@ -21,10 +22,12 @@ constexpr Duration long_enough = 20min;
 constexpr int most_polls = 64;  // of one op
 constexpr std::uint32_t first_port = 1024, ports = 60000;
 
-/// Transitions by what caused them, for libFuzzer: a state is news only with its cause.
+/// Transitions by what caused them, for libFuzzer: a state is news only with its cause. Not where a corpus is to be small.
 __attribute__((section("__libfuzzer_extra_counters"))) std::uint8_t transitions_seen[8192];
 
 void note(State from, const Op& op, unsigned position, State to) {
+  static const bool edges_only = std::getenv("HANDFAST_FUZZ_EDGES") != nullptr;
+  if (edges_only) return;
   const std::uint32_t event = static_cast<std::uint32_t>(from) | static_cast<std::uint32_t>(op.kind) << 4 |
                               (op.flags & 0x17u) << 9 | position << 14 | static_cast<std::uint32_t>(to) << 17;
   std::uint8_t& counter = transitions_seen[event * 2654435761u >> 19];
