@@ -65,6 +65,7 @@ class World {
   void raw(const Op& op);
   void arp(Peer& peer, const Op& op);
   void listen(const Op& op);
+  void misuse(const Op& op);
   void connect(Peer& peer, const Op& op);
   void with_conn(Peer& peer, const Op& op);
   void settings(Conn& c, const Op& op);

@@ -220,6 +220,7 @@ void World::arp(Peer& peer, const Op& op) {
 // --- what the application does ---------------------------------------------------------------------------------
 
 void World::listen(const Op& op) {
+  if ((op.extra & 0x80) != 0 && op.kind == OpKind::listen) return misuse(op);
   Core& core = stack_->core();
   if (listening_ && (op.extra & 3) == 0) {
     core.close(listener_);
