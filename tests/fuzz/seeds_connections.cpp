@@ -76,6 +76,12 @@ Ops transfer_with_loss() {
          times(3, round);
 }
 
+Ops each_configuration() {
+  Ops all;
+  for (int i = 0; i < 20; ++i) all.push_back(op(listen, 11, static_cast<std::uint8_t>(0x80 + 12 + i)));
+  return all;
+}
+
 std::vector<Way> ways() {
   const Op open = op(handshake), ack = op(orderly), fin = op(finish), due = op(deadline), call = op(connect);
   const Ops exchange{data(100), op(write, 300), ack};
@@ -143,7 +149,8 @@ std::vector<Way> ways() {
       {"refused_calls", 0,
        Ops{op(listen, 0, 0x80), op(listen, 1, 0x80), op(listen, 2, 0x80), op(listen, 3, 0x80), op(listen, 4, 0x80), op(listen, 5, 0x80), op(listen, 6, 0x80),
            op(listen, 7, 0x80), op(listen, 7, 0x81), op(listen, 7, 0x82), op(listen, 7, 0x83), op(listen, 7, 0x84), op(listen, 8, 0x80), op(listen, 9, 0x80),
-           op(listen, 10, 0x80), op(listen, 11, 0x80), open, data(10), op(listen, 4, 0x80), op(listen, 11, 0x80)}},
+           op(listen, 10, 0x80), op(listen, 12, 0x80), open, data(10), op(listen, 4, 0x80), op(listen, 12, 0x80)}},
+      {"refused_configurations", 0, each_configuration()},
       {"connect_chosen_port", 0, Ops{op(connect, 0x8000), open, op(write, 3000), ack, data(500), op(close), ack, fin}},
       {"connect_itself", 0, Ops{op(connect, 0x4000), ack, op(manners, 0, 4), op(connect, 0x4000), ack, op(time, two_seconds)}},
       {"beyond_many_gaps", 0,
@@ -158,6 +165,10 @@ void add_connection_seeds(Seeds& seeds) {
   for (const Way& way : ways()) {
     const auto program = write_program({way.variant, 0, 0, 0}, way.ops);
     seeds.add("connection", way.name, std::as_bytes(std::span{program}));
+    // The same for a stack that is dropped at the end of it.
+    if (way.variant != 0) continue;
+    const auto dropped = write_program({way.variant, 4, 0, 30}, way.ops);
+    seeds.add("connection", std::string{"dropped_"} + way.name, std::as_bytes(std::span{dropped}));
   }
 }
 

@@ -98,6 +98,14 @@ void World::finish() {
   FUZZ_CHECK(stack_->buffers_in_use() == 0 && app_.references == 0 && Application::State::living == 0);
 }
 
+void World::drop() {
+  app_.manners = 0;
+  app_.drop_buffers();
+  hoard_.clear();
+  stack_ = nullptr;
+  FUZZ_CHECK(app_.references == 0 && Application::State::living == 0);
+}
+
 void World::poll() { stack_->poll(now_); }
 
 void World::advance(Duration d) {

@@ -31,6 +31,8 @@ class World {
   void run(const Op& op);
   /// Ends everything, lets what is left run out and checks that nothing stays behind.
   void finish();
+  /// The stack goes as it stands: whoever has a connection is told. Nothing can be done with it afterwards.
+  void drop();
   /// Programs so far, and whether the clock has run too far for another.
   [[nodiscard]] bool is_worn() const;
 

@@ -18,6 +18,39 @@ constexpr Ipv4Address elsewhere{192, 0, 2, 1};
 constexpr HandlerRef nobody{0x7fff};
 constexpr std::uint8_t no_dscp = 64;
 
+/// One thing that no stack can be made with.
+void check_config(unsigned what) {
+  CoreConfig c = config_of(0);
+  FUZZ_CHECK(!validate(c));
+  LinkConfig& l = c.link;
+  switch (what % 20) {
+    case 0: l.mtu = 575; break;
+    case 1: l.mtu = 9217; break;
+    case 2: l.address.length = 0; break;
+    case 3: l.address_count = 0; break;
+    case 4: l.address_count = 255; break;  // the last one would be the broadcast address
+    case 5: l.address_count = 300; break;
+    case 6: l.address.address = any; break;
+    case 7: l.address.address = {127, 0, 0, 1}; break;
+    case 8: l.address.address = {224, 0, 0, 1}; break;
+    case 9: l.address.address = {240, 0, 0, 1}; break;
+    case 10: l.gateway = elsewhere; break;
+    case 11: l.mac = MacAddress{}; break;
+    case 12: l.mac.bytes[0] = 3; break;
+    case 13: c.tcp.mss = 87; break;
+    case 14: c.tcp.rto_min = 2h; break;
+    case 15: c.tcp.user_timeout_option = true, c.tcp.user_timeout_least = 1s; break;
+    case 16: c.limits.connections = 0; break;
+    case 17: c.limits.buffer_memory = 1; break;
+    case 18: c.shard_count = 0; break;
+    default: c.shard = c.shard_count; break;
+  }
+  const auto error = validate(c);
+  FUZZ_CHECK(error && error->kind == ErrorKind::usage && !error->what.empty() && !error->remedy.empty());
+  const auto stack = FrameStack::create(c, Time{1h}, [](void*, std::span<const std::byte>) {}, nullptr);
+  FUZZ_CHECK(!stack && stack.error().what == error->what);
+}
+
 }  // namespace
 
 void World::misuse(const Op& op) {
@@ -29,7 +62,7 @@ void World::misuse(const Op& op) {
   // Nobody can be there: this network, loopback, groups, what is reserved, our broadcast address.
   static constexpr std::array<Ipv4Address, 5> no_peers{Ipv4Address{0, 0, 0, 9}, Ipv4Address{127, 0, 0, 1}, Ipv4Address{224, 0, 0, 1},
                                                        Ipv4Address{240, 0, 0, 1}, Ipv4Address{10, 0, 0, 255}};
-  switch (op.value % 12) {
+  switch (op.value % 13) {
     case 0: check_refused(core.listen_with({any, 81}, nobody, {}), ErrorKind::usage); break;
     case 1: check_refused(core.listen_with({any, 0}, handler_, {}), ErrorKind::usage); break;
     case 2: check_refused(core.listen_with({elsewhere, 81}, handler_, {}), ErrorKind::usage); break;
@@ -48,6 +81,7 @@ void World::misuse(const Op& op) {
       check_refused(core.connect(peer, handler_, {.data = much}), ErrorKind::exhausted);
       break;
     }
+    case 11: check_config(op.extra); break;
     default: {
       // One for each place: those that are listened on at their own address are found before `any`.
       std::array<ListenerId, 8> opened;
