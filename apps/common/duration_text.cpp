@@ -47,7 +47,7 @@ std::optional<std::uint64_t> number_with_unit(std::string_view text, std::span<c
   std::uint64_t number = 0;
   const char* const end = text.data() + text.size();
   const auto [rest, problem] = std::from_chars(text.data(), end, number);
-  if (problem != std::errc{} || text.empty() || text.front() == '-') return std::nullopt;
+  if (problem != std::errc{}) return std::nullopt;  // what is empty or has a sign, too
   const std::string_view name{rest, static_cast<std::size_t>(end - rest)};
   for (const Unit& unit : units) {
     if (unit.name != name) continue;

@@ -115,7 +115,7 @@ std::optional<std::uint64_t> parse_content_length(std::string_view value) {
   std::uint64_t number = 0;
   const char* const end = value.data() + value.size();
   const auto [rest, problem] = std::from_chars(value.data(), end, number);
-  if (problem != std::errc{} || rest != end || value.empty()) return std::nullopt;
+  if (problem != std::errc{} || rest != end) return std::nullopt;  // what is empty or has a sign, too
   return number;
 }
 

@@ -7,6 +7,8 @@
 #include <array>
 #include <optional>
 
+#include "base/assert.hpp"
+
 namespace handfast::apps {
 namespace {
 
@@ -21,9 +23,9 @@ constexpr std::array<std::string_view, 7> refused_methods{"POST",    "PUT",   "D
                                                           "OPTIONS", "TRACE", "PATCH"};
 
 // The path of an absolute-form target: "http://host/x" is "/x" (RFC 9112 section 3.2.2). Nullopt for other
-// forms.
+// forms. It is a target, so not empty.
 std::optional<std::string_view> origin_form(std::string_view target) {
-  if (!target.empty() && target.front() == '/') return target;
+  if (target.front() == '/') return target;
   constexpr std::string_view scheme = "http://";
   if (target.size() <= scheme.size() || !equal_ignoring_case(target.substr(0, scheme.size()), scheme))
     return {};
@@ -141,12 +143,12 @@ std::uint16_t status_of(HeadScan scan) {
     case HeadScan::first_line_too_long:
       return 414;
     case HeadScan::too_large:
-      return 431;
+      break;
     case HeadScan::more:
     case HeadScan::complete:
-      break;
+      HF_ASSERT(false);
   }
-  return 0;
+  return 431;
 }
 
 }  // namespace
@@ -163,9 +165,9 @@ RequestParser::Result RequestParser::feed(std::span<const std::byte> bytes, cons
       phase_ = Phase::head;
       return feed_head(as_text(bytes), limits);
     case Phase::head:
-      return feed_head(as_text(bytes), limits);
+      break;
   }
-  return fail(400);
+  return feed_head(as_text(bytes), limits);
 }
 
 bool RequestParser::in_request() const {

@@ -6,6 +6,8 @@
 #include <array>
 #include <optional>
 
+#include "base/assert.hpp"
+
 namespace handfast::apps {
 namespace {
 
@@ -197,16 +199,16 @@ bool ResponseParser::framing_byte(char c) {
       phase_ = Phase::chunk_size;
       return c == '\n';
     case Phase::trailer:
-      return trailer_byte(c);
+      break;
     case Phase::idle:
     case Phase::head:
     case Phase::length_body:
     case Phase::chunk_data:
     case Phase::until_close:
     case Phase::failed:
-      break;
+      HF_ASSERT(false);
   }
-  return false;
+  return trailer_byte(c);
 }
 
 // Fields after the last chunk are of no interest here; only the empty line that ends them is.

@@ -44,6 +44,9 @@ CoreConfig config_of(unsigned variant) {
     case 15: l.connections = 2, l.send_extents = 4, l.recovery_blocks = 1, l.time_wait = 1, l.buffer_memory = 64 << 10, t.nagle = false; break;
     case 16: t.receive_buffer = t.receive_buffer_initial = 2048, t.send_buffer = 2048, t.delayed_ack = Duration{0}; break;
     case 17: l.half_open = 2, l.time_wait = 0, t.rfc1337 = false, t.path_mtu_discovery = PathMtuDiscovery::off; break;
+    // More to send than may be out: only then does a rate say something of the path.
+    case 18: t.congestion_control = CongestionControl::bbr, t.send_buffer = t.receive_buffer = 96 << 10, t.receive_buffer_initial = 64 << 10; break;
+    case 19: t.path_mtu_discovery = PathMtuDiscovery::icmp; break;
     default: break;
   }
   return config;

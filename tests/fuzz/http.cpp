@@ -4,6 +4,7 @@
 // Input: one byte for request or response and limits, one for where the stream is cut, then the stream.
 #include <algorithm>
 #include <array>
+#include <string>
 #include <string_view>
 
 #include "base/rng.hpp"
@@ -17,6 +18,7 @@ namespace {
 using namespace handfast::apps;
 
 constexpr std::size_t most_messages = 8, most_target = 128;
+constexpr std::size_t most_stream = 20000;  // more than the longest trailer and the longest line of a size
 
 /// What was understood of a stream, as far as it went.
 struct Outcome {
@@ -54,7 +56,7 @@ class Pieces {
   std::span<const std::byte> left_, current_;
   Rng rng_;
   bool whole_;
-  static inline ExactBlock<8192> block_;
+  static inline ExactBlock<most_stream> block_;
 };
 
 Outcome read_requests(std::span<const std::byte> stream, std::uint64_t seed, const RequestLimits& limits) {
@@ -92,6 +94,7 @@ Outcome read_requests(std::span<const std::byte> stream, std::uint64_t seed, con
     std::copy_n(target.begin(), std::min(target.size(), most_target), m.target.begin());
   }
   out.open = parser.in_request();
+  FUZZ_CHECK(parser.between_requests() == !out.open);
   return out;
 }
 
@@ -99,6 +102,7 @@ Outcome read_responses(std::span<const std::byte> stream, std::uint64_t seed, bo
   Outcome out;
   ResponseParser parser;
   parser.expect_no_body(head);
+  FUZZ_CHECK(parser.expects_no_body() == head);
   Pieces pieces{stream, seed};
   std::size_t at = 0;
   while (!pieces.done() && out.count < most_messages) {
@@ -125,25 +129,43 @@ Outcome read_responses(std::span<const std::byte> stream, std::uint64_t seed, bo
   return out;
 }
 
+/// An error is told whole, and is the last on its connection.
+void check_error_page(std::uint16_t status) {
+  const std::string page = make_error_response(status);
+  ResponseParser parser, knows;
+  const auto result = parser.feed(as_bytes(page));
+  const bool empty = status == 204 || status == 304;
+  FUZZ_CHECK(result.status == ResponseParser::Status::complete && (empty || result.consumed == page.size()));
+  FUZZ_CHECK(parser.http_status() == status && !parser.keep_alive() && (parser.body_bytes() != 0) != empty);
+  FUZZ_CHECK((status == 405) == (page.find("\r\nAllow: ") != std::string::npos));
+  knows.set_complete(parser.http_status(), parser.body_bytes(), parser.keep_alive());
+  FUZZ_CHECK(knows.http_status() == parser.http_status() && knows.body_bytes() == parser.body_bytes() && !knows.keep_alive());
+}
+
 /// A head that we write is one that we read.
 void check_written(Reader& in) {
   ResponseHead head;
-  static constexpr std::uint16_t codes[] = {200, 304, 400, 404, 405, 411, 413, 414, 417, 431, 500, 501, 505, 204};
+  static constexpr std::uint16_t codes[] = {200, 304, 400, 403, 404, 405, 408, 411, 413, 414, 417, 431, 500, 501, 503, 505, 204};
   head.http_status = codes[in.u8() % std::size(codes)];
   head.keep_alive = (in.u8() & 1) != 0;
   head.content_length = head.http_status == 304 || head.http_status == 204 ? 0 : in.u16();
-  static constexpr std::string_view paths[] = {"/a.html", "/b.css", "/", "/c.tar.gz", "/.x", "/d."};
+  static constexpr std::string_view paths[] = {"/a.html", "/b.css", "/", "/c.tar.gz", "/.x", "/d.", "plain", "file.JPEG"};
   head.content_type = content_type_of(paths[in.u8() % std::size(paths)]);
+  const unsigned fields = in.u8();
+  if ((fields & 1) != 0) head.date = "Sun, 06 Nov 1994 08:49:37 GMT";
+  if ((fields & 2) != 0) head.content_type = {};
   std::array<std::byte, 512> room;
   const std::size_t length = write_response_head(room, head);
   FUZZ_CHECK(length != 0 && length <= room.size());
   FUZZ_CHECK(write_response_head(std::span{room}.first(in.u16() % length), head) == 0);
-  FUZZ_CHECK(write_response_head(room, head) == length);
+  // Less room than the estimate wants, and yet enough.
+  FUZZ_CHECK(write_response_head(std::span{room}.first(length), head) == length);
   ResponseParser parser;
   parser.expect_no_body(true);
   const auto result = parser.feed(std::span{room}.first(length));
   FUZZ_CHECK(result.status == ResponseParser::Status::complete && result.consumed == length);
   FUZZ_CHECK(parser.http_status() == head.http_status && parser.keep_alive() == head.keep_alive);
+  check_error_page(head.http_status);
 }
 
 }  // namespace
@@ -157,7 +179,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   Reader in{data, size};
   const unsigned control = in.u8();
   const std::uint64_t seed = in.u8() + 1u;
-  const auto stream = in.bytes(8192);
+  const auto stream = in.bytes(most_stream);
   tally.add();
   if ((control & 1) != 0) {
     const bool head = (control & 2) != 0;
@@ -165,10 +187,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     return 0;
   }
   apps::RequestLimits limits;
-  if ((control & 2) != 0) limits = {{.first_line_bytes = 64, .head_bytes = 128, .fields = 3}, 16};
+  if ((control & 2) != 0) limits = {{.first_line_bytes = (control & 8) != 0 ? 200u : 64u, .head_bytes = 128, .fields = 3}, 16};
   FUZZ_CHECK(read_requests(stream, 0, limits) == read_requests(stream, seed, limits));
   if ((control & 4) != 0) {
-    Reader again{data, size};
+    Reader again{data + 2, size < 2 ? 0 : size - 2};
     check_written(again);
   }
   return 0;

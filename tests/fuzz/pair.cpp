@@ -58,6 +58,7 @@ class Pair {
       ends_[i].listener = *id;
     }
     if ((header.spare & 1) != 0) meet();
+    mtu_ = (header.spare >> 1 & 7) == 0 ? 0 : 1500u - 150u * (header.spare >> 1 & 7);
     Reader in{data.data() + header_bytes, data.size() - header_bytes};
     for (std::size_t n = 0; n < most_steps && in.left() >= 2; ++n) {
       const unsigned what = in.u8(), value = in.u8();
@@ -95,6 +96,7 @@ class Pair {
       const auto bytes = std::as_bytes(std::span{packet->payload.data(), packet->payload.size()});
       FUZZ_CHECK((from.pair->garbage_ && bytes.size() == 1) || is_content(packet->seq + (packet->has(test::SYN) ? 1u : 0u), bytes));
     }
+    if (from.pair->mtu_ != 0 && frame.size() > wire::ethernet_header_length + from.pair->mtu_) return;  // a black hole
     if (from.queued == most_in_flight) return;  // a full queue: lost
     from.queue[from.queued++].assign(frame.begin(), frame.end());
   }
@@ -136,10 +138,11 @@ class Pair {
     if (!keep) take_out(end, at);
     ends_[1 - from].stack->poll(now_);
   }
-  void deliver_all() {
+  /// What each end has sent by now, or the first of it: a link of a rate.
+  void deliver_all(std::size_t most = most_in_flight) {
     for (unsigned from = 0; from < 2; ++from) {
       End& end = ends_[from];
-      for (std::size_t n = end.queued; n != 0; --n) deliver(from, 0, false);
+      for (std::size_t n = std::min(end.queued, most); n != 0; --n) deliver(from, 0, false);
     }
   }
   /// Up to the next deadline of either, or so far.
@@ -148,6 +151,15 @@ class Pair {
     for (End& end : ends_)
       if (const auto next = end.stack->next_deadline()) to = std::min(to, std::max(*next, now_));
     now_ = to;
+    poll();
+  }
+
+  static Duration delay_of(unsigned value) { return 1us * (std::int64_t{value & 15} << (value >> 4)); }
+  /// So far, whatever is due on the way.
+  void run_on(Duration d) {
+    const Time end = now_ + d;
+    for (int guard = 0; guard < 64 && now_ < end; ++guard) pass(end - now_);
+    now_ = end;
     poll();
   }
 
@@ -174,9 +186,9 @@ class Pair {
         if (ends_[from].queued != 0) take_out(ends_[from], value % ends_[from].queued);
         break;
       case 6: corrupt(from, value); break;
-      case 7: pass(1h); break;
-      case 8: pass(1us * (std::int64_t{value & 15} << (value >> 4))); break;
-      case 9: deliver_all(); break;
+      case 7: value == 0 ? pass(1h) : run_on(delay_of(value)); break;
+      case 8: pass(delay_of(value)); break;
+      case 9: deliver_all(value == 0 ? most_in_flight : value); break;
       case 10: {
         // A tuple may be used again while the other end still has it: what ended before is another connection's.
         const auto id = ends_[0].stack->core().connect({address(1), 80}, ends_[0].handler,
@@ -230,6 +242,7 @@ class Pair {
   }
 
   void heal() {
+    mtu_ = 0;
     for (End& end : ends_) {
       end.stack->limit_transmit(std::numeric_limits<std::size_t>::max());
       end.app.manners = closes_on_fin;
@@ -299,6 +312,7 @@ class Pair {
   }
 
   Time now_{1h};
+  std::size_t mtu_ = 0;  ///< of the path, of which nobody tells; 0: as the ends'
   bool garbage_ = false, corrupted_ = false;
   std::array<End, 2> ends_;
   std::array<Closed, talks> closed_{};

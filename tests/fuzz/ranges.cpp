@@ -255,6 +255,10 @@ void run_chunk_queue(Reader& in) {
     std::array<std::uint64_t, 64> words;  // four to a chunk
   };
   static tcp::ChunkPool pool{40};
+  // What others hold: it may run empty anywhere.
+  std::array<tcp::Chunk*, 40> hoard{};
+  const unsigned hoarded = in.u8() % 40;
+  for (unsigned i = 0; i < hoarded; ++i) hoard[i] = pool.allocate();
   tcp::ChunkQueue<Big, 2> queue{};
   std::deque<std::uint64_t> model;
   std::uint64_t number = 0;
@@ -289,6 +293,7 @@ void run_chunk_queue(Reader& in) {
     FUZZ_CHECK(queue[queue.front_number() + some].words[63] == model[some]);
   }
   queue.clear(pool);
+  for (unsigned i = 0; i < hoarded; ++i) pool.free(hoard[i]);
   FUZZ_CHECK(pool.in_use() == 0);
 }
 

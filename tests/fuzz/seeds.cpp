@@ -25,5 +25,8 @@ int main(int argc, char** argv) {
   handfast::fuzz::add_frame_seeds(seeds);
   handfast::fuzz::add_program_seeds(seeds);
   handfast::fuzz::add_connection_seeds(seeds);
+  handfast::fuzz::add_transfer_seeds(seeds);
+  handfast::fuzz::add_set_seeds(seeds);
+  handfast::fuzz::add_text_seeds(seeds);
   return 0;
 }

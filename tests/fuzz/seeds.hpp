@@ -25,5 +25,8 @@ class Seeds {
 void add_frame_seeds(Seeds& seeds);  ///< frames, options
 void add_program_seeds(Seeds& seeds);  ///< connection, pair, http, words
 void add_connection_seeds(Seeds& seeds);
+void add_transfer_seeds(Seeds& seeds);  ///< pair
+void add_set_seeds(Seeds& seeds);  ///< ranges, tables
+void add_text_seeds(Seeds& seeds);  ///< http, words: what is wrong, thing by thing
 
 }  // namespace handfast::fuzz

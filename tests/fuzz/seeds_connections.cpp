@@ -76,6 +76,12 @@ Ops transfer_with_loss() {
          times(3, round);
 }
 
+Ops each_configuration() {
+  Ops all;
+  for (int i = 0; i < 20; ++i) all.push_back(op(listen, 11, static_cast<std::uint8_t>(0x80 + 12 + i)));
+  return all;
+}
+
 std::vector<Way> ways() {
   const Op open = op(handshake), ack = op(orderly), fin = op(finish), due = op(deadline), call = op(connect);
   const Ops exchange{data(100), op(write, 300), ack};
@@ -140,6 +146,13 @@ std::vector<Way> ways() {
       {"change_of_algorithm", 2,
        Ops{call, op(settings, 0, 6), open, op(write, 9000), op(settings, 2, 6), ack, op(write, 9000),
            op(settings, 3, 6), sack(1), op(settings, 1, 6), ack}},
+      {"refused_calls", 0,
+       Ops{op(listen, 0, 0x80), op(listen, 1, 0x80), op(listen, 2, 0x80), op(listen, 3, 0x80), op(listen, 4, 0x80), op(listen, 5, 0x80), op(listen, 6, 0x80),
+           op(listen, 7, 0x80), op(listen, 7, 0x81), op(listen, 7, 0x82), op(listen, 7, 0x83), op(listen, 7, 0x84), op(listen, 8, 0x80), op(listen, 9, 0x80),
+           op(listen, 10, 0x80), op(listen, 12, 0x80), open, data(10), op(listen, 4, 0x80), op(listen, 12, 0x80)}},
+      {"refused_configurations", 0, each_configuration()},
+      {"connect_chosen_port", 0, Ops{op(connect, 0x8000), open, op(write, 3000), ack, data(500), op(close), ack, fin}},
+      {"connect_itself", 0, Ops{op(connect, 0x4000), ack, op(manners, 0, 4), op(connect, 0x4000), ack, op(time, two_seconds)}},
       {"beyond_many_gaps", 0,
        Ops{open} + times(12, {segment_of(0x18, 0x90, 20), segment_of(0x18, 0x81, 20)}) +
            Ops{segment_of(0x11, 0x90), op(time, quarter_second), data(1460), data(1460)}},
@@ -152,6 +165,10 @@ void add_connection_seeds(Seeds& seeds) {
   for (const Way& way : ways()) {
     const auto program = write_program({way.variant, 0, 0, 0}, way.ops);
     seeds.add("connection", way.name, std::as_bytes(std::span{program}));
+    // The same for a stack that is dropped at the end of it.
+    if (way.variant != 0) continue;
+    const auto dropped = write_program({way.variant, 4, 0, 30}, way.ops);
+    seeds.add("connection", std::string{"dropped_"} + way.name, std::as_bytes(std::span{dropped}));
   }
 }
 

@@ -2,6 +2,7 @@
 // Seeds for the targets that take frames: one of each shape that the parsers tell apart. Layer: fuzz.
 #include <algorithm>
 #include <cstring>
+#include <initializer_list>
 
 #include "fuzz/seeds.hpp"
 #include "support/packet.hpp"
@@ -68,8 +69,6 @@ Frame datagram(std::uint8_t protocol, std::span<const std::byte> payload) {
   return out;
 }
 
-}  // namespace
-
 std::vector<std::pair<std::string, Frame>> segments() {
   std::vector<std::pair<std::string, Frame>> all;
   const auto add = [&all](const char* name, const test::Packet& p) { all.emplace_back(name, test::build(p)); };
@@ -100,6 +99,47 @@ std::vector<std::pair<std::string, Frame>> segments() {
   return all;
 }
 
+/// One that is right, then with each field wrong by itself; for the parsers (`what` 0 and 9), and for a stack (2 and 3).
+void one_wrong(Seeds& seeds, const std::string& name, Frame frame, std::initializer_list<int> places, std::uint8_t parser, std::uint8_t stack) {
+  seeds.add("neighbours", name, with_control(parser, frame));
+  seeds.add("neighbours", name + "_stack", with_control(stack, frame));
+  for (const int at : places) {
+    Frame wrong = frame;
+    wrong[static_cast<std::size_t>(at)] ^= std::byte{0x81};
+    seeds.add("neighbours", name + "_" + std::to_string(at), with_control(parser, wrong));
+  }
+}
+
+void add_neighbour_seeds(Seeds& seeds, const Frame& request) {
+  one_wrong(seeds, "arp", request, {0, 3, 4, 5, 7, 8, 14}, 0, 2);
+  Frame sender = request;
+  sender[14] = std::byte{127};
+  seeds.add("neighbours", "arp_loopback", with_control(0, sender));
+  sender[14] = std::byte{240};
+  seeds.add("neighbours", "arp_reserved", with_control(0, sender));
+  Frame echo(40);
+  echo[0] = std::byte{8};
+  one_wrong(seeds, "echo", echo, {0, 1}, 9, 3);
+  // An error about a segment of ours: type, code, MTU, then the quoted header and eight bytes.
+  Frame error(36);
+  const int quote[] = {0x45, 0, 0, 60, 0, 0, 0x40, 0, 64, 6, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2, 0, 80, 0x9c, 0x40, 0, 0, 0, 1};
+  for (std::size_t i = 0; i < std::size(quote); ++i) error[8 + i] = static_cast<std::byte>(quote[i]);
+  error[6] = std::byte{2};
+  error[7] = std::byte{88};
+  for (const int type : {3, 4, 5, 11, 12}) {
+    error[0] = static_cast<std::byte>(type);
+    error[1] = static_cast<std::byte>(type == 3 ? 4 : 0);
+    one_wrong(seeds, "error_" + std::to_string(type), error, {1, 8, 10, 14, 15, 17}, 9, 3);
+  }
+  Frame small = error;
+  small[11] = std::byte{39};  // no room for both headers
+  seeds.add("neighbours", "error_small", with_control(9, small));
+  small.pop_back();
+  seeds.add("neighbours", "error_cut", with_control(9, small));
+}
+
+}  // namespace
+
 void add_frame_seeds(Seeds& seeds) {
   for (const auto& [name, frame] : segments()) {
     seeds.add("frames", name, with_control(3, frame));
@@ -111,6 +151,7 @@ void add_frame_seeds(Seeds& seeds) {
   }
   const Frame plain = segments()[1].second;
   seeds.add("frames", "source_route", with_control(3, with_ip_options(plain, {131, 7, 4, 10, 0, 0, 9, 0})));
+  seeds.add("frames", "strict_source_route", with_control(3, with_ip_options(plain, {137, 7, 4, 10, 0, 0, 9, 0})));
   seeds.add("frames", "bad_ip_option", with_control(3, with_ip_options(plain, {1, 68, 0, 0})));
   Frame fragment = plain;
   fragment[20] = std::byte{0x20};
@@ -121,6 +162,7 @@ void add_frame_seeds(Seeds& seeds) {
   wire::write_ethernet(arp.data(), broadcast_mac, peer_mac, wire::ether_type_arp);
   wire::write_arp(arp.data() + 14, {wire::ArpOperation::request, peer_mac, there, {}, here});
   seeds.add("frames", "arp", with_control(3, arp));
+  add_neighbour_seeds(seeds, Frame(arp.begin() + 14, arp.end()));
   Frame known;  // every kind by its right length and by a wrong one
   for (const int b : {19, 18, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 29, 4, 1, 2, 254, 4, 0, 0, 34, 3, 9, 28, 3, 1, 1, 0})
     known.push_back(static_cast<std::byte>(b));

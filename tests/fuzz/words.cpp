@@ -39,6 +39,7 @@ void check_port(std::string_view text) {
   const auto spec = dpdk::PortSpec::parse(text);
   check_error(spec);
   if (!spec) return;
+  FUZZ_CHECK(dpdk::port_words().find(dpdk::word(spec->kind)) != std::string_view::npos && spec->extra(",") == nullptr);
   const auto again = dpdk::PortSpec::parse(spec->to_string());
   FUZZ_CHECK(again && *again == *spec);
 }
@@ -67,7 +68,7 @@ void check_duration(const std::string& text) {
   for (const Unit& u : {Unit{"ns", 1}, Unit{"us", 1000}, Unit{"ms", 1000000}, Unit{"s", 1000000000}, Unit{"m", 60000000000}, Unit{"h", 3600000000000}})
     if (unit == u.word) factor = u.factor;
   FUZZ_CHECK(factor != 0 && value * factor == static_cast<Wide>(parsed->count()));
-  FUZZ_CHECK(!duration_text(*parsed).empty());
+  FUZZ_CHECK(!duration_text(*parsed).empty() && (*parsed == Duration{0} || duration_text(-*parsed) == "-" + duration_text(*parsed)));
 }
 
 void check_numbers(const std::string& text) {

@@ -3,6 +3,7 @@
 #include "fuzz/world.hpp"
 
 #include <algorithm>
+#include <cstdlib>
 #include <limits>
 #include <string>
 
@@ -21,10 +22,12 @@ constexpr Duration long_enough = 20min;
 constexpr int most_polls = 64;  // of one op
 constexpr std::uint32_t first_port = 1024, ports = 60000;
 
-/// Transitions by what caused them, for libFuzzer: a state is news only with its cause.
+/// Transitions by what caused them, for libFuzzer: a state is news only with its cause. Not where a corpus is to be small.
 __attribute__((section("__libfuzzer_extra_counters"))) std::uint8_t transitions_seen[8192];
 
 void note(State from, const Op& op, unsigned position, State to) {
+  static const bool edges_only = std::getenv("HANDFAST_FUZZ_EDGES") != nullptr;
+  if (edges_only) return;
   const std::uint32_t event = static_cast<std::uint32_t>(from) | static_cast<std::uint32_t>(op.kind) << 4 |
                               (op.flags & 0x17u) << 9 | position << 14 | static_cast<std::uint32_t>(to) << 17;
   std::uint8_t& counter = transitions_seen[event * 2654435761u >> 19];
@@ -49,12 +52,12 @@ void World::begin(const Program& program) {
   now_ += long_enough;
   rng_ = Rng{std::uint64_t{program.spare} << 8 | program.setup};
   app_.manners = program.manners;
+  drains_ = (program.spare & 1) != 0;
   for (Peer& peer : peers_) {
-    const Endpoint stack = peer.stack;
     peer = Peer{};
     // What is remembered for good of a server (Fast Open's cookies) is not to be of one that an earlier program played.
     peer.self = {peer_address, static_cast<Port>(first_port + next_port_++ % ports)};
-    peer.stack = stack;
+    peer.stack = {stack_address, 80};
     peer.iss = 0xffffff00u + static_cast<std::uint32_t>(rng_.below(512));
   }
   answers_arp_ = (program.setup & 1) == 0;
@@ -76,6 +79,14 @@ void World::finish() {
   stack_->limit_buffers(unlimited);
   stack_->limit_transmit(unlimited);
   Core& core = stack_->core();
+  // What is listed is what there is.
+  FUZZ_CHECK(core.connections().size() == core.shard().tcp().flows.size());
+  for (int i = 0; drains_ && i < 3; ++i) {
+    const bool empty = core.drain();
+    FUZZ_CHECK(empty == (core.shard().tcp().tcbs.size() == 0 && core.shard().tcp().half_opens.size() == 0));
+    listening_ = false;
+    advance(1s);
+  }
   if (listening_) core.close(listener_);
   listening_ = false;
   core.abort_all();
@@ -83,7 +94,16 @@ void World::finish() {
   // TIME-WAIT, questions to neighbours, frames that wait for them, flights that rest.
   for (int i = 0; i < 5; ++i) advance(1s);
   Inside::check_nothing_held(core);
+  FUZZ_CHECK(std::ranges::all_of(tasks_, [](Time t) { return t == Time{}; }));
   FUZZ_CHECK(stack_->buffers_in_use() == 0 && app_.references == 0 && Application::State::living == 0);
+}
+
+void World::drop() {
+  app_.manners = 0;
+  app_.drop_buffers();
+  hoard_.clear();
+  stack_ = nullptr;
+  FUZZ_CHECK(app_.references == 0 && Application::State::living == 0);
 }
 
 void World::poll() { stack_->poll(now_); }

@@ -18,7 +18,7 @@
 namespace handfast::fuzz {
 
 /// How the configurations differ.
-inline constexpr unsigned variants = 18;
+inline constexpr unsigned variants = 20;
 [[nodiscard]] CoreConfig config_of(unsigned variant);
 
 /// What the peers see of the link, and what they send.
@@ -31,6 +31,8 @@ class World {
   void run(const Op& op);
   /// Ends everything, lets what is left run out and checks that nothing stays behind.
   void finish();
+  /// The stack goes as it stands: whoever has a connection is told. Nothing can be done with it afterwards.
+  void drop();
   /// Programs so far, and whether the clock has run too far for another.
   [[nodiscard]] bool is_worn() const;
 
@@ -65,9 +67,11 @@ class World {
   void raw(const Op& op);
   void arp(Peer& peer, const Op& op);
   void listen(const Op& op);
+  void misuse(const Op& op);
   void connect(Peer& peer, const Op& op);
   void with_conn(Peer& peer, const Op& op);
   void settings(Conn& c, const Op& op);
+  void core_task(const Op& op);
   void hoard(const Op& op);
   void jump(const Op& op);
 
@@ -86,9 +90,15 @@ class World {
   Application app_;
   HandlerRef handler_;
   ListenerId listener_;
-  bool listening_ = false;
+  bool listening_ = false, drains_ = false;
   Inside inside_;
   std::array<Peer, 4> peers_;
+  struct Task {
+    World* world = nullptr;
+    std::size_t number = 0;
+  };
+  std::array<Task, 8> task_of_{};
+  std::array<Time, 8> tasks_{};  ///< not before; zero: none
   std::vector<TxBuf> hoard_;
   Rng rng_{1};
 };

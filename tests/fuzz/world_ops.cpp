@@ -220,6 +220,7 @@ void World::arp(Peer& peer, const Op& op) {
 // --- what the application does ---------------------------------------------------------------------------------
 
 void World::listen(const Op& op) {
+  if ((op.extra & 0x80) != 0 && op.kind == OpKind::listen) return misuse(op);
   Core& core = stack_->core();
   if (listening_ && (op.extra & 3) == 0) {
     core.close(listener_);
@@ -241,11 +242,15 @@ void World::listen(const Op& op) {
 
 void World::connect(Peer& peer, const Op& op) {
   ConnectOptions options;
-  options.local = peer.stack;
+  // From the service's port, or one that is chosen; to the peer, or to a listener of its own, over no link.
+  const bool chosen = (op.value & 0x8000) != 0, itself = (op.value & 0x4000) != 0;
+  const Endpoint own{config_.link.address.address, 80};
+  if (!chosen && !itself) options.local = peer.stack;
   options.fast_open = (op.extra & 1) != 0;
   if ((op.extra & 2) != 0) options.dscp = op.extra >> 2;
   options.congestion_control = static_cast<CongestionControl>(op.value % congestion_control_count);
-  static_cast<void>(stack_->core().connect(peer.self, handler_, options));
+  const auto id = stack_->core().connect(itself ? own : peer.self, handler_, options);
+  if (id && !itself) peer.stack = stack_->core().find(*id)->local();
 }
 
 void World::with_conn(Peer& peer, const Op& op) {
@@ -265,7 +270,7 @@ void World::with_conn(Peer& peer, const Op& op) {
 }
 
 void World::settings(Conn& c, const Op& op) {
-  switch (op.extra % 11) {
+  switch (op.extra % 14) {
     case 0: c.set_nodelay((op.value & 1) != 0); break;
     case 1: c.cork(); break;
     case 2: c.uncork(); break;
@@ -276,8 +281,27 @@ void World::settings(Conn& c, const Op& op) {
     case 7: c.pause_rx(); break;
     case 8: c.resume_rx(); break;
     case 9: c.arm(duration_of(op.value)); break;
+    case 10: c.disarm(); break;
+    case 11: core_task(op); break;
+    case 12: FUZZ_CHECK(c.local() == c.core().find(c.id())->local() && c.unacked() + c.writable() >= c.writable() && c.urgent_ahead() <= 1u << 30); break;
     default: FUZZ_CHECK(c.set_dscp(static_cast<std::uint8_t>(op.value)) == (op.value % 256 < 64)); break;
   }
+}
+
+/// A timer of the core's own, or a task from elsewhere: done once, the timer not early; refused only when all places are taken.
+void World::core_task(const Op& op) {
+  const auto slot = static_cast<std::size_t>(std::ranges::find(tasks_, Time{}) - tasks_.begin());
+  if (slot == tasks_.size()) return;
+  Core& core = stack_->core();
+  const Duration delay = 1ms * (op.value % 4096);
+  tasks_[slot] = core.now() + ((op.value & 1) != 0 ? delay : Duration{0});
+  const auto run = [](void* task) {
+    auto& [world, number] = *static_cast<Task*>(task);
+    FUZZ_CHECK(world->tasks_[number] != Time{} && world->stack_->core().now() >= world->tasks_[number]);
+    world->tasks_[number] = Time{};
+  };
+  task_of_[slot] = {this, slot};
+  FUZZ_CHECK((op.value & 1) != 0 ? core.arm(delay, run, &task_of_[slot]) : core.post(run, &task_of_[slot]));
 }
 
 void World::hoard(const Op& op) {
