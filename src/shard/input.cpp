@@ -177,6 +177,8 @@ void Shard::input(std::span<const wire::RxFrame> frames, FrameSource source) {
     const auto* line = reinterpret_cast<const std::byte*>(&cx_.key(slot));
     ds::prefetch(line);
     ds::prefetch(line + 64);
+    ds::prefetch(line + 128);
+    ds::prefetch(line + 192);
   }
   for (std::size_t i = 0; i < n; ++i) {
     tcp_input(segments[i], places[i], handles[i], source);

@@ -30,6 +30,11 @@ inline constexpr std::uint32_t tuning_begins = 16 * 1024;
   if (space > window && space - window >= std::min<std::uint32_t>(limit / 2, tcb.rcv_mss)) window = space;
   const std::uint8_t shift = shift_of(tcb);
   const std::uint32_t granule = 1u << shift, below = granule - 1;
+  if (unread == 0 && window <= limit) [[likely]] {  // rounded up it is within the limit rounded up: nothing to correct
+    const std::uint32_t field = std::min<std::uint32_t>((window + below) >> shift, 65535);
+    tcb.rcv_adv = max(tcb.rcv_adv, tcb.rcv_nxt + (field << shift));
+    return static_cast<std::uint16_t>(field);
+  }
   // Rounded up, or the right edge would creep back by the bits that the shift drops. But not past the limit:
   // a peer whose segments are smaller than the granule would push the edge before it for ever, and nothing
   // would bound what is held. Then the edge that is said is a little short of the one that holds
