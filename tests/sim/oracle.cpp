@@ -116,15 +116,16 @@ void InsideOracle::check_progress(const tcp::Tcb& tcb, Seen& seen, Ledger& ledge
         !has(tcb, tcp::probe_out))
       ledger.fail("I7 " + std::to_string(pipe) + " bytes in flight with a window of " + std::to_string(room));
   }
-  // The threshold may fall in mid-recovery, and what is out does not follow at once; nor does the window of
-  // another algorithm, which an application has changed for this one, before the next ACK.
-  const bool is_set = now.cwnd != seen.cwnd && now.congestion == seen.congestion;
-  if (comparable && is_set && now.most != 0 && tcb.cwnd > std::max(now.most, seen.most))
+  // The threshold may fall in mid-recovery, and what is out does not follow at once; and what another
+  // algorithm has let out before an application changed it has no bound here.
+  const bool is_changed = comparable && now.congestion != seen.congestion;
+  if (comparable && !is_changed && now.most != 0 && now.cwnd != seen.cwnd &&
+      tcb.cwnd > std::max(now.most, seen.most))
     ledger.fail("I7 in recovery a window of " + std::to_string(tcb.cwnd) + " and not at most " +
                 std::to_string(std::max(now.most, seen.most)));
-  const std::uint32_t most = std::max(now.most, seen.most);
+  const std::uint32_t most = comparable ? std::max(now.most, seen.most) : now.most;
   seen = now;
-  if (now.most != 0) seen.most = most;
+  if (tcb.recovery == tcp::Recovery::fast) seen.most = is_changed ? UINT32_MAX : most;
 }
 
 /// I16: 2MSL, unless a newer SYN took the entry over, the table was full, or (where it may) a RST ended it.
