@@ -63,13 +63,16 @@ void check_timestamp(Reader& in) {
   const std::uint32_t bits = in.u8();
   h.sack = (bits & 0x20) != 0;
   h.wscale = (bits & 0x10) != 0;
-  h.snd_wscale = h.wscale ? static_cast<std::uint8_t>(bits & 15) : std::uint8_t{0};
+  h.snd_wscale = h.wscale ? static_cast<std::uint8_t>(std::min(bits & 15, 14u)) : std::uint8_t{0};  // rfc7323 2.3: a SYN with 15 says 14
   const std::uint32_t clock = in.u32();
   const std::uint32_t ts = tcp::cookie_timestamp(clock, h);
   FUZZ_CHECK(clock - ts < 2 * (tcp::cookie_ts_mask + 1));  // not after the clock, and near
   tcp::Handshake back;
   tcp::read_cookie_timestamp(ts, back);
   FUZZ_CHECK(back.sack == h.sack && back.wscale == h.wscale && back.snd_wscale == h.snd_wscale);
+  // Nor does an echo that nobody sent say more.
+  tcp::read_cookie_timestamp(in.u32(), back);
+  FUZZ_CHECK(back.snd_wscale <= 14);
 }
 
 void check_fast_open(Reader& in, const tcp::Secrets& secrets, Time now) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Seeds for F7 and F8 that random ops do not find by themselves: many ranges apart and then joined, tables as full as they
-// get, pools that run empty. Layer: fuzz. Knows how ranges.cpp and tables.cpp write their ops.
+// Seeds for F7 and F8 that random ops do not find by themselves: many ranges apart and then joined, tables as
+// full as they get, pools that run empty. Layer: fuzz. Knows how ranges.cpp and tables.cpp write their ops.
 #include <initializer_list>
 #include <string>
 #include <vector>
@@ -25,9 +25,9 @@ Bytes many_ranges(std::uint8_t blocks, bool upwards, unsigned going) {
   for (unsigned i = 0; i < 40; ++i) op(0x81, 3 * (upwards ? i : 39 - i), 1);
   for (unsigned i = 0; i < 20; ++i) op(0x81, 3 * (i * 7 % 40) + 121, 1);
   for (unsigned i = 0; i < 20; ++i) {
-    if (going == 0) op(0, 12 * i, 0);                // trimmed from the left
-    if (going == 1) op(0x81, 3 * (19 - i) + 1, 7);   // joined in pairs
-    if (going == 2) op(1, 100 - 4 * i, 5 + 8 * i);   // joined from the middle
+    if (going == 0) op(0, 12 * i, 0);               // trimmed from the left
+    if (going == 1) op(0x81, 3 * (19 - i) + 1, 7);  // joined in pairs
+    if (going == 2) op(1, 100 - 4 * i, 5 + 8 * i);  // joined from the middle
     if (going == 3) op(1, i * 11 % 200, 24);
   }
   op(0x40, 0, 0);
@@ -71,11 +71,15 @@ void add_set_seeds(Seeds& seeds) {
   for (const std::uint8_t blocks : std::initializer_list<std::uint8_t>{15, 4, 1, 0})
     for (unsigned going = 0; going < 4; ++going)
       for (const bool upwards : {true, false})
-        add(seeds, "ranges", "many_" + std::to_string(blocks) + "_" + std::to_string(going) + (upwards ? "_up" : "_down"),
+        add(seeds, "ranges",
+            "many_" + std::to_string(blocks) + "_" + std::to_string(going) + (upwards ? "_up" : "_down"),
             many_ranges(blocks, upwards, going));
-  for (const int hoarded : {0, 35, 36, 37, 38, 39}) add(seeds, "ranges", "chunks_" + std::to_string(hoarded), queue_of_chunks(static_cast<std::uint8_t>(hoarded)));
+  for (const int hoarded : {0, 35, 36, 37, 38, 39})
+    add(seeds, "ranges", "chunks_" + std::to_string(hoarded),
+        queue_of_chunks(static_cast<std::uint8_t>(hoarded)));
   for (unsigned crowding = 0; crowding < 64; crowding += 3)
-    add(seeds, "tables", "crowded_" + std::to_string(crowding), crowded_table(static_cast<std::uint8_t>(crowding)));
+    add(seeds, "tables", "crowded_" + std::to_string(crowding),
+        crowded_table(static_cast<std::uint8_t>(crowding)));
 }
 
 }  // namespace handfast::fuzz

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Seeds of long transfers for F6: what a sender learns of a path takes a hundred round trips, and a receiver's window some.
-// Layer: fuzz. Knows how pair.cpp writes its steps; not what an algorithm makes of them.
+// Seeds of long transfers for F6: what a sender learns of a path takes a hundred round trips, and a
+// receiver's window some. Layer: fuzz. Knows how pair.cpp writes its steps; not what an algorithm makes of
+// them.
 #include <array>
 #include <string>
 #include <vector>
@@ -11,11 +12,24 @@ namespace handfast::fuzz {
 namespace {
 
 using Steps = std::vector<std::uint8_t>;
-enum Kind : std::uint8_t { deliver = 0, overtake = 3, twice = 4, lose = 5, wait = 7, pass = 8, deliver_all = 9, connect = 10, write = 12 };
+enum Kind : std::uint8_t {
+  deliver = 0,
+  overtake = 3,
+  twice = 4,
+  lose = 5,
+  wait = 7,
+  pass = 8,
+  deliver_all = 9,
+  connect = 10,
+  write = 12
+};
 
 class Schedule {
  public:
-  explicit Schedule(std::uint8_t variant, std::uint8_t narrower = 0) : steps_{variant, 16, 16, static_cast<std::uint8_t>(1 | narrower << 1)} { open(0); }
+  explicit Schedule(std::uint8_t variant, std::uint8_t narrower = 0)
+      : steps_{variant, 16, 16, static_cast<std::uint8_t>(1 | narrower << 1)} {
+    open(0);
+  }
   void open(std::uint8_t talk) {
     step(connect, 0, talk);
     all();
@@ -36,7 +50,8 @@ class Schedule {
   Steps steps_;
 };
 
-/// Bytes in, a delay, all that is out arrives; the delay as pair.cpp reads it. `odd` rounds lose, double or reorder a frame.
+/// Bytes in, a delay, all that is out arrives; the delay as pair.cpp reads it. `odd` rounds lose, double or
+/// reorder a frame.
 void transfer(Schedule& s, std::uint8_t bytes, std::array<std::uint8_t, 3> delays, unsigned odd, Kind what) {
   for (unsigned round = 1; s.left() >= 4; ++round) {
     s.step(write, 0, bytes);
@@ -48,8 +63,10 @@ void transfer(Schedule& s, std::uint8_t bytes, std::array<std::uint8_t, 3> delay
   }
 }
 
-/// A path with a rate: so many frames a tick, and more waits than that. `odd` ticks lose a frame, `idle` ones say nothing.
-Schedule bottleneck(std::uint8_t variant, std::uint8_t frames, std::uint8_t tick, unsigned odd, unsigned idle) {
+/// A path with a rate: so many frames a tick, and more waits than that. `odd` ticks lose a frame, `idle` ones
+/// say nothing.
+Schedule bottleneck(std::uint8_t variant, std::uint8_t frames, std::uint8_t tick, unsigned odd,
+                    unsigned idle) {
   Schedule s{variant};
   for (int i = 0; i < 8; ++i) s.step(write, 0, 240);
   for (unsigned round = 1; s.left() >= 4; ++round) {
@@ -64,10 +81,12 @@ Schedule bottleneck(std::uint8_t variant, std::uint8_t frames, std::uint8_t tick
 }  // namespace
 
 void add_transfer_seeds(Seeds& seeds) {
-  const auto add = [&](const std::string& name, const Schedule& s) { seeds.add("pair", name, std::as_bytes(std::span{s.steps()})); };
+  const auto add = [&](const std::string& name, const Schedule& s) {
+    seeds.add("pair", name, std::as_bytes(std::span{s.steps()}));
+  };
   // A round trip of 1, 5 and 98 ms; one that rises; one that is short and then long.
-  constexpr std::array<std::uint8_t, 3> quick{0x85, 0x85, 0x85}, usual{0xa5, 0xa5, 0xa5}, slow{0xf3, 0xf3, 0xf3}, rising{0x9f, 0xcf, 0xf2},
-      falling{0xf3, 0xa5, 0x85};
+  constexpr std::array<std::uint8_t, 3> quick{0x85, 0x85, 0x85}, usual{0xa5, 0xa5, 0xa5},
+      slow{0xf3, 0xf3, 0xf3}, rising{0x9f, 0xcf, 0xf2}, falling{0xf3, 0xa5, 0x85};
   constexpr std::array<std::array<std::uint8_t, 3>, 5> delays{quick, usual, slow, rising, falling};
   // One of each algorithm; then without timestamps, without SACK, with nothing, with ECN, paced.
   for (const std::uint8_t variant : std::array<std::uint8_t, 11>{0, 1, 2, 3, 4, 5, 7, 8, 12, 13, 18}) {
