@@ -35,7 +35,7 @@ class Loop {
     shard_.begin(now);
     shard_.run_posts();
     std::size_t work = send_backlog();
-    const FrameSource source{&io_, [](void* io, wire::TxFrame& frame) { return static_cast<I*>(io)->allocate(frame); }};
+    const FrameSource source{this, [](void* self, wire::TxFrame& frame) { return static_cast<Loop*>(self)->allocate(frame); }};
     // With frames that the port does not take there is no point in making more: its receive queue is the brake. But where it
     // takes none at all, the other end may be waiting in just that way, and would do so for ever.
     if (backlog_.size() < backlog_limit || work == 0) {
@@ -108,7 +108,7 @@ class Loop {
     tcp::Context& cx = shard_.tcp();
     if (cx.out.segments().empty()) return;
     take_ready();  // first: frames that were held must not be overtaken by later ones of their connection
-    const FrameSource source{&io_, [](void* io, wire::TxFrame& frame) { return static_cast<I*>(io)->allocate(frame); }};
+    const FrameSource source{this, [](void* self, wire::TxFrame& frame) { return static_cast<Loop*>(self)->allocate(frame); }};
     const std::uint8_t offloads = io_.tx_offloads();
     for (const tcp::TxSegment& segment : cx.out.segments()) write_segment(segment, offloads, source);
     cx.out.clear();
@@ -134,6 +134,15 @@ class Loop {
       ++n;
     }
     backlog_.set_prepared(n);
+  }
+  /// A buffer for any frame: what was put aside for the plainest is there for the others, too, where nothing else is left.
+  [[gnu::always_inline]] inline bool allocate(wire::TxFrame& frame) {
+    return io_.allocate(frame) || (!backlog_.prepared().empty() && take_back(frame));
+  }
+  [[gnu::noinline]] bool take_back(wire::TxFrame& frame) {
+    frame = backlog_.unprepare();
+    frame.offload = 0;
+    return true;
   }
   void give_back_prepared() {
     for (wire::TxFrame& buffer : backlog_.prepared()) io_.discard(buffer);
@@ -171,7 +180,7 @@ class Loop {
       return write_elsewhere(segment, offloads, source);
     // Straight into its place in the backlog.
     wire::TxFrame& frame = backlog_.next();
-    if (!io_.allocate(frame)) [[unlikely]] {
+    if (!allocate(frame)) [[unlikely]] {
       tcp::count(shard_.tcp(), Drop::tx_no_buffer);  // as if it had been lost on the way
       return;
     }
@@ -191,7 +200,7 @@ class Loop {
     const Shard::Route route = shard_.route(remote, mac, source);
     if (route == Shard::Route::drop) return;
     wire::TxFrame frame;
-    if (!io_.allocate(frame)) {
+    if (!allocate(frame)) {
       tcp::count(cx, Drop::tx_no_buffer);
       return;
     }

@@ -44,8 +44,8 @@ class TxFrames {
     return take(route.header);
   }
 
-  /// Frames to `remote` go from `source` to `destination` (wire::mac_word) until forget_routes().
-  /// Returns the frame that would be the first to take it; null without a buffer at hand.
+  /// Frames to `remote` go from `source` to `destination` (wire::mac_word) until forget_routes(). Returns the first of them, as
+  /// take() would; null without a buffer at hand.
   [[nodiscard]] wire::TxFrame* take_and_remember(std::uint32_t remote, std::uint64_t destination, std::uint64_t source) {
     const Header header{wire::ethernet_head_word(destination, source), wire::ethernet_tail_word(source, wire::ether_type_ipv4)};
     routes_[remote % routes_.size()] = {remote, header};
@@ -60,6 +60,8 @@ class TxFrames {
     taken_ = 0;
     prepared_ = n;
   }
+  /// Takes one back, the last. Only while there is one.
+  [[nodiscard]] wire::TxFrame unprepare() { return at_hand_[--prepared_]; }
   /// The buffers at hand.
   [[nodiscard]] std::span<wire::TxFrame> prepared() { return std::span{at_hand_}.subspan(taken_, prepared_ - taken_); }
 

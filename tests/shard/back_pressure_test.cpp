@@ -124,6 +124,31 @@ TEST(BackPressure, jammed_port__reception_stops_and_goes_on_where_it_stood) {
   t.other_frames.clear();
 }
 
+// An answer of one segment has buffers put aside for those that follow it; what leaves the long way finds them, if they are the last.
+TEST(BackPressure, last_buffers_put_aside_for_plain_segments__are_there_for_others_too) {
+  Trace t;
+  t.listen();
+  auto other = t.another_peer(41000);
+  t.peer.open();
+  other->open();
+  t.app.data = [&](Conn& c, const RxView& in) {
+    c.send(std::string(in.size() == 1 ? 10 : 2920, 'x'));
+    return in.size();
+  };
+  t.stack().limit_buffers(3);
+  t.peer.ack().data("a").no_poll();
+  other->ack().data("bb");
+  t.peer.expect().length(10);
+  other->expect().length(1460);
+  other->expect().length(1460);
+  EXPECT_EQ(t.drops(Drop::tx_no_buffer), 0u);
+  t.stack().limit_buffers(no_limit);
+  t.core().abort_all();
+  t.advance(10ms);
+  t.peer.expect().rst_ack();
+  other->expect().rst_ack();
+}
+
 TEST(BackPressure, no_buffer__counted_and_everything_arrives_after_all) {
   Exchange e{10, 200000};
   e.pair.run_for(5ms);
