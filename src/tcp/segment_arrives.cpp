@@ -481,8 +481,10 @@ void in_order_text(Arrival& a) {
   Context& cx = a.cx;
   Tcb& tcb = a.tcb;
   const auto length = static_cast<std::uint32_t>(a.data.size());
-  // Who has a buffer needs no other: with all of them in use for gaps, nothing but this fills one.
-  if (!(tcb.receive != nullptr ? has_chunks_for(cx, length) : has_memory_for(cx, length))) [[unlikely]] {
+  // Who has a buffer needs no other: with all of them in use for gaps, nothing but this fills one. What it takes there is tried,
+  // not reckoned: where memory is least, the most that it could be would never fit beside what came beyond the gap.
+  const bool kept = tcb.receive != nullptr && tcb.receive->put(cx.receive_chunks, tcb.rcv_nxt, tcb.rcv_nxt, a.data);
+  if (!kept && (tcb.receive != nullptr || !has_memory_for(cx, length))) [[unlikely]] {
     a.fin = false;  // it could not be taken back, and comes again
     forget_gaps(a);
     if (!can_be_shown(a)) {
@@ -497,11 +499,6 @@ void in_order_text(Arrival& a) {
     a.verdict.data_length = length;
     tcb.rcv_nxt += length;
   } else {
-    if (!tcb.receive->put(cx.receive_chunks, tcb.rcv_nxt, tcb.rcv_nxt, a.data)) {
-      a.verdict.drop = Drop::tcp_no_memory;
-      a.fin = false;
-      return;
-    }
     tcb.rcv_nxt += length;
     filled_gap = !tcb.receive->beyond.empty();
     absorb_beyond(cx, tcb);
@@ -549,10 +546,9 @@ void out_of_order_text(Arrival& a) {
   mark_dirty(cx, tcb);
   const bool had_buffer = tcb.receive != nullptr;
   // Half of the memory, buffers too, is kept for what is in order: it must go on even when all that came beyond gaps fills
-  // the rest. Where memory is little, room for one more segment.
+  // the rest. Where memory is so little that one segment takes it all, forget_gaps() sees to that.
   const std::uint32_t needed = chunks_for(a.data.size());
-  const bool scarce = cx.chunks.in_use() + needed > cx.chunks.capacity() / 2 ||
-                      !cx.receive_chunks.has(needed + chunks_for(cx.local_mss)) ||
+  const bool scarce = cx.chunks.in_use() + needed > cx.chunks.capacity() / 2 || !cx.receive_chunks.has(needed) ||
                       (!had_buffer && cx.receive_buffers.in_use() >= cx.receive_buffers.capacity() / 2);
   if (scarce || receive_buffer_of(cx, tcb, tcb.rcv_nxt) == nullptr) {
     a.verdict.drop = Drop::tcp_no_memory;

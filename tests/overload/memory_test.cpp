@@ -8,6 +8,7 @@
 #include "endurance/traffic.hpp"
 #include "shard/shard.hpp"
 #include "support/pair.hpp"
+#include "support/peer.hpp"
 #include "support/usage.hpp"
 
 namespace handfast::test {
@@ -64,6 +65,29 @@ TEST(LittleMemory, echoes_with_losses__all_finish) {
     echoes.expect_all_finish(12, 40'000);
     if (testing::Test::HasFailure()) return;
   }
+}
+
+// Of the least memory a full segment beyond a gap and the one that fills it take more than half between them: if the first were
+// dropped for that, or forgotten for the second, each loss would end in a time-out.
+TEST(LittleMemory, segment_beyond_a_gap__is_kept_and_so_is_the_one_that_fills_it) {
+  CoreConfig config = small_config();
+  config.limits.buffer_memory = 32 * 2048;
+  config.link.mtu = 3500;
+  Trace t{config};
+  t.listen();
+  t.peer.open({.mss = 3400});
+  const std::string text(3379, 'x');
+  t.peer.ack().data("1");
+  t.peer.ack().seq(t.peer.snd_nxt + 3379).data(text);
+  EXPECT_EQ(t.drops(Drop::tcp_no_memory), 0u);
+  t.peer.ack().data(text);
+  EXPECT_EQ(t.drops(Drop::tcp_no_memory), 0u);
+  EXPECT_EQ(t.app.received().size(), 1 + 2 * text.size());
+  while (t.peer.poll()) {
+  }
+  t.core().abort_all();
+  t.advance(10ms);
+  t.peer.expect().rst_ack();
 }
 
 TEST(LittleMemory, both_ends_have_the_least__all_finish) {

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "shard/shard.hpp"
+
 namespace handfast::sim {
 namespace {
 
@@ -48,7 +50,8 @@ Side* Application::enter(Conn& c, State& s, Call call) {
 }
 
 void Application::on_accept(Conn& c, State& s) {
-  Talk* talk = ledger_->find(c.peer(), c.local());
+  const tcp::Tcb* tcb = c.core().shard().find(c.id());
+  Talk* talk = tcb != nullptr ? ledger_->find(c.peer(), c.local(), tcb->irs.raw()) : ledger_->find(c.peer(), c.local());
   if (talk == nullptr) {
     s = {0xffffffff, nobody};
     c.abort();
@@ -66,6 +69,7 @@ void Application::on_accept(Conn& c, State& s) {
     index = ledger_->open(*copy.plan, copy.client, copy.server, copy.salt);
     Talk& ghost = ledger_->talks[index];
     ghost.salt = copy.salt;
+    ghost.iss = copy.iss;
     ghost.ghost = true;
     ledger_->talks[static_cast<std::size_t>(index)].side[0].habits.bytes = 0;
   }
@@ -78,6 +82,9 @@ void Application::on_accept(Conn& c, State& s) {
 
 void Application::on_connect(Conn& c, State& s) {
   if (Side* side = enter(c, s, Call::connect)) {
+    // Both opened at once, but whom it met is one that the other end has given up since: what is read then is another talk's.
+    const tcp::Tcb* tcb = c.core().shard().find(c.id());
+    if (s.side == 1 && tcb != nullptr && tcb->irs.raw() != ledger_->talks[s.talk].iss) return abort(c, *side);
     start(c, *side, ledger_->talks[s.talk]);
     feed(c, s, *side);
   }

@@ -47,6 +47,13 @@ Talk* Ledger::find(Endpoint client, Endpoint server) {
   return found == latest_.end() ? nullptr : &talks[found->second];
 }
 
+Talk* Ledger::find(Endpoint client, Endpoint server, std::uint32_t iss) {
+  Talk* const latest = find(client, server);
+  for (Talk* talk = latest; talk != nullptr; talk = talk->earlier == Talk::no_earlier ? nullptr : &talks[talk->earlier])
+    if (talk->iss == iss) return talk;
+  return latest;
+}
+
 std::uint32_t Ledger::open(const Exchange& plan, Endpoint client, Endpoint server, std::uint64_t seed) {
   Talk talk;
   talk.plan = &plan;
@@ -60,6 +67,7 @@ std::uint32_t Ledger::open(const Exchange& plan, Endpoint client, Endpoint serve
     talk.side[i].habits = plan.habits[i];
     talk.side[i].rng = Rng{rng.next()};
   }
+  if (const auto before = latest_.find({client, server}); before != latest_.end()) talk.earlier = before->second;
   talks.push_back(talk);
   const auto index = static_cast<std::uint32_t>(talks.size() - 1);
   latest_[{client, server}] = index;

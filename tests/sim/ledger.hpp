@@ -38,6 +38,9 @@ struct Talk {
   const Exchange* plan = nullptr;
   unsigned end[2] = {0, 1};  ///< client's, server's
   Endpoint client, server;
+  std::uint32_t iss = 0;               ///< of the client's SYN
+  std::uint32_t earlier = no_earlier;  ///< the talk before it between these endpoints
+  static constexpr std::uint32_t no_earlier = 0xffffffff;
   std::uint64_t salt = 0;
   bool ghost = false;  ///< accepted again for what one client opened once
   bool haunted =
@@ -59,6 +62,9 @@ class Ledger {
 
   /// The latest talk between these two endpoints; null if there was none.
   [[nodiscard]] Talk* find(Endpoint client, Endpoint server);
+  /// The latest of those that began with this number, and else the latest: a server may hear of one that its client has
+  /// given up, and opened anew.
+  [[nodiscard]] Talk* find(Endpoint client, Endpoint server, std::uint32_t iss);
   [[nodiscard]] std::uint32_t open(const Exchange& plan, Endpoint client, Endpoint server,
                                    std::uint64_t seed);
 

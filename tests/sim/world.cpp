@@ -162,6 +162,7 @@ bool World::connect_one(const Exchange& x, const Opening& opening) {
     }
     index = ledger_.open(x, conn->local(), conn->peer(), opening.seed);
     ledger_.talks[index].started = true;
+    if (const tcp::Tcb* tcb = core.shard().find(*id)) ledger_.talks[index].iss = tcb->iss.raw();
     ledger_.talks[index].again = opening.again;
   }
   Side& side = ledger_.talks[index].side[number];
