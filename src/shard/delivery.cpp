@@ -116,6 +116,8 @@ void Shard::deliver_established(tcp::Tcb& tcb) {
   (listener.accept_tail == tcp::npos ? listener.accept_head : cx_.tcbs[listener.accept_tail].next_free) = index;
   listener.accept_tail = index;
   ++listener.waiting;
+  // Those before it have been told already of the end of a pause, and are accepted at the end of this poll: so is this one.
+  if (!listener.paused) deliver_later(tcb);
 }
 
 /// Takes it off the head of its listener's queue, if the listener is not paused, and tells the application.

@@ -169,6 +169,24 @@ TEST(Backlog, close_of_a_listener__half_open_and_waiting_are_reset_and_accepted_
   EXPECT_TRUE(t.core().listen_with({any, 80}, t.handler)) << "the port is free again";
 }
 
+// It stands behind those that were told of the end of the pause, and nothing comes from its peer, who waits for our greeting.
+TEST(Backlog, established_in_the_round_of_the_resume__is_accepted_in_it_too) {
+  Trace t;
+  const auto l = t.listen(80, {.backlog = 8, .paused = true});
+  auto late = t.another_peer(41001);
+  t.peer.open();
+  late->syn().mss(1460);
+  late->expect().syn_ack();
+  EXPECT_EQ(t.app.count("accept"), 0);
+  t.core().resume(l);
+  late->ack();
+  EXPECT_EQ(t.app.count("accept"), 2);
+  t.core().abort_all();
+  t.advance(10ms);
+  t.peer.expect().rst_ack();
+  late->expect().rst_ack();
+}
+
 TEST(Backlog, close_of_a_listener_in_its_own_callback__is_safe) {
   Trace t;
   const auto l = t.listen(80, {.backlog = 8, .paused = true});
