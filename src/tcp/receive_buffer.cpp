@@ -154,10 +154,10 @@ void ReceiveBuffer::consume(ReceiveChunks& pool, std::uint32_t n) {
   unread = end;
 }
 
-void ReceiveBuffer::forget_beyond(ReceiveChunks& pool, Seq end) {
-  Seq edge = end;
+void ReceiveBuffer::forget_beyond(ReceiveChunks& pool, Seq end, Seq reach) {
+  Seq edge = reach;
   beyond.for_each([&](const ds::Range& range) {
-    edge = range.right;
+    edge = max(edge, range.right);
     return true;
   });
   beyond.clear(pool);

@@ -57,8 +57,10 @@ struct ReceiveBuffer {
   void read(std::uint32_t n, std::span<std::byte> to) const;
   /// Takes n bytes off the front and returns chunks that are done with.
   void consume(ReceiveChunks& pool, std::uint32_t n);
-  /// Everything beyond the first gap is forgotten, and its chunks given back: nothing of the stream comes after `end`.
-  void forget_beyond(ReceiveChunks& pool, Seq end);
+  /// Everything beyond the first gap is forgotten, and its chunks given back: nothing of the stream comes after `end`. So are
+  /// those up to `reach` that a put() without success has begun.
+  void forget_beyond(ReceiveChunks& pool, Seq end, Seq reach);
+  void forget_beyond(ReceiveChunks& pool, Seq end) { forget_beyond(pool, end, end); }
   /// All chunks back to the pool.
   void clear(ReceiveChunks& pool);
   /// The ranges to report by SACK (rfc2018 4): first the one with the segment that came last, then those most recently

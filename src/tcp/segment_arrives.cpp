@@ -477,13 +477,27 @@ void forget_gaps(Arrival& a) {
   free_receive_buffer(a.cx, a.tcb);
 }
 
+/// Behind what waits already. What that takes is tried, not reckoned: where memory is least, the most that it could be would
+/// never fit beside what came beyond a gap. If it does not fit, that goes first, bytes that wait to be read or not.
+bool keep_in_order(Arrival& a) {
+  ReceiveBuffer& buffer = *a.tcb.receive;
+  const Seq at = a.tcb.rcv_nxt, end = at + static_cast<std::uint32_t>(a.data.size());
+  if (buffer.put(a.cx.receive_chunks, at, at, a.data)) [[likely]] return true;
+  const bool has_gaps = !buffer.beyond.empty();
+  buffer.forget_beyond(a.cx.receive_chunks, at, end);
+  if (!has_gaps) return false;
+  count(a.cx, Drop::tcp_no_memory);
+  if (buffer.put(a.cx.receive_chunks, at, at, a.data)) return true;
+  buffer.forget_beyond(a.cx.receive_chunks, at, end);
+  return false;
+}
+
 void in_order_text(Arrival& a) {
   Context& cx = a.cx;
   Tcb& tcb = a.tcb;
   const auto length = static_cast<std::uint32_t>(a.data.size());
-  // Who has a buffer needs no other: with all of them in use for gaps, nothing but this fills one. What it takes there is tried,
-  // not reckoned: where memory is least, the most that it could be would never fit beside what came beyond the gap.
-  const bool kept = tcb.receive != nullptr && tcb.receive->put(cx.receive_chunks, tcb.rcv_nxt, tcb.rcv_nxt, a.data);
+  // Who has a buffer needs no other: with all of them in use for gaps, nothing but this fills one.
+  const bool kept = tcb.receive != nullptr && keep_in_order(a);
   if (!kept && (tcb.receive != nullptr || !has_memory_for(cx, length))) [[unlikely]] {
     a.fin = false;  // it could not be taken back, and comes again
     forget_gaps(a);
