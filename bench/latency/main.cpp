@@ -14,6 +14,9 @@
 #include <thread>
 #include <vector>
 
+#include <pthread.h>
+#include <sched.h>
+
 #include "base/rng.hpp"
 #include "common/histogram.hpp"
 #include "handfast/handfast.hpp"
@@ -77,6 +80,17 @@ StackConfig side(bool server) {
   return config;
 }
 
+/// DPDK holds the thread that started it on one processor, and those that it makes inherit that: two ends that poll would take
+/// turns of milliseconds.
+void leave_processor() {
+  const int here = sched_getcpu();
+  cpu_set_t others;
+  CPU_ZERO(&others);
+  for (int i = 0; i < static_cast<int>(std::thread::hardware_concurrency()); ++i)
+    if (i != here) CPU_SET(i, &others);
+  if (pthread_setaffinity_np(pthread_self(), sizeof others, &others) != 0) std::perror("latency-bench: no processor for the server");
+}
+
 class Bench {
  public:
   explicit Bench(bool two_cores) : two_cores_(two_cores) {
@@ -88,6 +102,7 @@ class Bench {
     const HandlerRef asker = or_exit(client_->core(0).add_handler(Asker{&answered_, &open_}));
     if (two_cores)
       thread_ = std::thread{[this] {
+        leave_processor();
         last_server_ = client_->now();
         while (!stop_.load(std::memory_order_relaxed)) serve();
       }};
